@@ -1,0 +1,90 @@
+"""Every failure a person may see: a code for programs, a message and a fix for people."""
+
+from typing import Any
+
+
+class ExemplarError(Exception):
+    """Base of all expected failures. `http_status` is what the API answers with."""
+
+    code = "error"
+    http_status = 500
+
+    def __init__(self, message: str, *, fix: str = "", details: list[str] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+        self.details = details or []
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the API's error form, `{"error": {"code", "message", "fix"[, "details"]}}`."""
+        error: dict[str, Any] = {"code": self.code, "message": self.message, "fix": self.fix}
+        if self.details:
+            error["details"] = self.details
+        return {"error": error}
+
+
+class InvalidRequest(ExemplarError):
+    """The request's form or one of its values breaks a rule."""
+
+    code = "invalid_request"
+    http_status = 400
+
+
+class InvalidName(InvalidRequest):
+    """A project, class or file name that may not be used."""
+
+    code = "invalid_name"
+
+
+class Unauthorized(ExemplarError):
+    """No credential, or one that is unknown or expired."""
+
+    code = "unauthorized"
+    http_status = 401
+
+
+class NotFound(ExemplarError):
+    """The thing does not exist for this caller."""
+
+    code = "not_found"
+    http_status = 404
+
+
+class Conflict(ExemplarError):
+    """The request contradicts what is stored."""
+
+    code = "conflict"
+    http_status = 409
+
+
+class LimitExceeded(ExemplarError):
+    """More or larger than the limits allow."""
+
+    code = "limit_exceeded"
+    http_status = 413
+
+
+class DataProblem(ExemplarError):
+    """The data set cannot be trained on; `details` lists what to change."""
+
+    code = "data_problem"
+    http_status = 422
+
+
+class UnreadableExample(DataProblem):
+    """One example cannot be decoded or breaks a data rule."""
+
+    code = "unreadable_example"
+
+
+class BundleInvalid(ExemplarError):
+    """A bundle is incomplete, altered, or of an unknown schema version."""
+
+    code = "bundle_invalid"
+
+
+class Unavailable(ExemplarError):
+    """A part of the system does not answer; the same call may succeed later."""
+
+    code = "unavailable"
+    http_status = 503

@@ -1,0 +1,105 @@
+"""Who owns what: the tenant, the project, and every name that is derived from them."""
+
+import hashlib
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from contracts.errors import InvalidName
+
+_PART = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
+_IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+FUNCTION_NAME_MAX = 64  # AWS Lambda's limit
+CLASS_NAME_MAX = 64
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Project:
+    """One user's project; both parts are validated here and nowhere else.
+
+    Neither part may hold `_` or `.`, so joining them with either cannot collide.
+    """
+
+    user: str
+    name: str
+
+    def __post_init__(self) -> None:
+        _check_part("user", self.user)
+        _check_part("project", self.name)
+
+    @property
+    def slug(self) -> str:
+        """`user_name`, unique per project."""
+        return f"{self.user}_{self.name}"
+
+    @property
+    def registry_name(self) -> str:
+        """Name of the registered model in MLflow, which forbids `/` and `:`."""
+        return f"{self.user}.{self.name}"
+
+    def function_name(self, stack: str = "exemplar") -> str:
+        """Name of the project's inference function, at most 64 characters.
+
+        A name that would be longer is cut and closed with a digest. The digest starts with `H`,
+        which no project may hold, so a cut name never equals a whole one.
+        """
+        whole = f"{stack}-infer_{self.slug}"
+        if len(whole) <= FUNCTION_NAME_MAX:
+            return whole
+        tail = "_H" + hashlib.sha256(self.slug.encode()).hexdigest()[:16]
+        return whole[: FUNCTION_NAME_MAX - len(tail)] + tail
+
+
+def _check_part(what: str, value: str) -> None:
+    if not isinstance(value, str) or not _PART.fullmatch(value):
+        raise InvalidName(
+            f"{what} name {value!r} may hold only a-z, 0-9 and '-', at most 32 characters, "
+            "and must begin and end with a letter or digit",
+            fix="use a name such as 'my-cat'",
+        )
+
+
+def identifier(value: str, what: str = "id") -> str:
+    """Return `value` if it is a plain id (`[a-z0-9-]`, at most 64), else raise `InvalidName`."""
+    if not isinstance(value, str) or not _IDENTIFIER.fullmatch(value):
+        raise InvalidName(
+            f"{what} {value!r} may hold only a-z, 0-9 and '-', at most 64 characters",
+            fix="use an id such as '3f2a9c01'",
+        )
+    return value
+
+
+def sha256_hex(value: str) -> str:
+    """Return `value` if it is a SHA-256 in lower-case hex, else raise `InvalidName`."""
+    if not isinstance(value, str) or not _SHA256.fullmatch(value):
+        raise InvalidName(
+            f"{str(value)[:80]!r} is no SHA-256", fix="give 64 lower-case hexadecimal digits"
+        )
+    return value
+
+
+def class_name(value: str) -> str:
+    """Return a class name in its one stored form: NFC, trimmed, 1 to 64 printable characters.
+
+    Raises `InvalidName`. A class name is shown to people and never becomes part of a key or path.
+    """
+    if not isinstance(value, str):
+        raise InvalidName(f"class name {value!r} is no text", fix="give a name such as 'cat'")
+    name = unicodedata.normalize("NFC", value).strip()
+    if not 1 <= len(name) <= CLASS_NAME_MAX:
+        raise InvalidName(
+            f"class name {value[:80]!r} has {len(name)} characters, it may have 1 to 64",
+            fix="shorten the name",
+        )
+    # Cc control, Cf format (bidi overrides among them), Cs surrogates, Zl/Zp line separators.
+    # Zero-width joiners are format characters that emoji and several scripts need.
+    bad = [c for c in name if unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"}]
+    bad += [c for c in name if unicodedata.category(c) == "Cf" and c not in "\u200c\u200d"]
+    if bad:
+        raise InvalidName(
+            f"class name {value!r} holds the invisible character U+{ord(bad[0]):04X}",
+            fix="remove control characters from the name",
+        )
+    return name

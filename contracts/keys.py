@@ -1,0 +1,105 @@
+"""Every S3 key. No other module joins key strings."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from contracts.errors import InvalidName
+from contracts.identity import Project, identifier, sha256_hex
+
+_FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_=-]*(\.[A-Za-z0-9_=-]+)*")
+_INBOX_MANIFEST = re.compile(r"users/([^/]+)/([^/]+)/inbox/([^/]+)/manifest\.json")
+
+MANIFEST_FILE: Final = "manifest.json"
+
+
+def _filename(value: str) -> str:
+    if len(value) > 128 or not _FILENAME.fullmatch(value):
+        raise InvalidName(
+            f"file name {value[:80]!r} may hold only letters, digits, '_', '=', '-' and inner dots",
+            fix="use a name such as 'model.onnx'",
+        )
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectKeys:
+    """Builds every key of one project; each lies under `prefix`."""
+
+    project: Project
+
+    @property
+    def prefix(self) -> str:
+        """The project's whole storage; IAM policies are scoped by it."""
+        return f"users/{self.project.user}/{self.project.name}/"
+
+    @property
+    def inbox(self) -> str:
+        """What has been announced but not yet ingested."""
+        return f"{self.prefix}inbox/"
+
+    def inbox_part(self, upload: str, digest: str) -> str:
+        """One announced batch of an upload's file list, named by the batch's SHA-256."""
+        return f"{self.inbox}{identifier(upload, 'upload')}/files-{sha256_hex(digest)}.json"
+
+    def inbox_parts(self, upload: str) -> str:
+        """Common prefix of an upload's batches."""
+        return f"{self.inbox}{identifier(upload, 'upload')}/files-"
+
+    def inbox_manifest(self, upload: str) -> str:
+        """Dropping this object starts the pipeline."""
+        return f"{self.inbox}{identifier(upload, 'upload')}/{MANIFEST_FILE}"
+
+    def object(self, sha256: str) -> str:
+        """One uploaded example, by its content."""
+        return f"{self.prefix}objects/{sha256_hex(sha256)}"
+
+    def manifest(self, version: str) -> str:
+        """The immutable manifest of a dataset version."""
+        return f"{self.prefix}datasets/{sha256_hex(version)}/{MANIFEST_FILE}"
+
+    def report(self, version: str, filename: str) -> str:
+        """A file of a dataset version's report."""
+        return f"{self.prefix}datasets/{sha256_hex(version)}/report/{_filename(filename)}"
+
+    def features(self, encoder: str, version: str) -> str:
+        """Frozen-encoder features of a dataset version's examples."""
+        return f"{self.prefix}features/{identifier(encoder, 'encoder')}/{sha256_hex(version)}.npz"
+
+    def checkpoint(self, run: str, filename: str) -> str:
+        """A training checkpoint."""
+        return f"{self.prefix}checkpoints/{identifier(run, 'run')}/{_filename(filename)}"
+
+    def bundle(self, model_version: str, filename: str) -> str:
+        """A file of a deployable bundle."""
+        return f"{self.bundle_prefix(model_version)}{_filename(filename)}"
+
+    def bundle_prefix(self, model_version: str) -> str:
+        """Folder of a deployable bundle."""
+        return f"{self.prefix}bundles/{identifier(model_version, 'model version')}/"
+
+    def evaluation(self, model_version: str, dataset_version: str) -> str:
+        """A bundle's answers on a dataset version's test split."""
+        return f"{self.bundle_prefix(model_version)}evaluation-{sha256_hex(dataset_version)}.json"
+
+
+def weights(filename: str) -> str:
+    """Pretrained weights and encoders shared by all projects; no tenant can write here."""
+    return f"weights/{_filename(filename)}"
+
+
+def code(sha256: str) -> str:
+    """A function or layer zip, by its content."""
+    return f"code/{sha256_hex(sha256)}.zip"
+
+
+def parse_inbox_manifest(key: str) -> tuple[Project, str]:
+    """Return the project and upload id of an inbox manifest's key; raises `InvalidName`."""
+    match = _INBOX_MANIFEST.fullmatch(key)
+    if not match:
+        raise InvalidName(
+            f"key {key[:200]!r} is no inbox manifest",
+            fix="use users/{user}/{project}/inbox/{upload}/manifest.json",
+        )
+    user, name, upload = match.groups()
+    return Project(user, name), identifier(upload, "upload")

@@ -1,0 +1,61 @@
+"""What may be uploaded, and how it is split. Settings with defaults, shown by the API."""
+
+import os
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from contracts.errors import InvalidRequest
+
+MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Data rules for images. Sizes are per file unless named otherwise."""
+
+    min_classes: int = 2
+    max_classes: int = 1_000
+    min_per_class: int = 10
+    max_files: int = 200_000
+    max_files_per_request: int = 1_000
+    min_file_bytes: int = 1
+    max_file_bytes: int = 20 * MIB
+    max_project_bytes: int = 50 * 1024 * MIB
+    min_side_px: int = 8
+    max_pixels: int = 100_000_000  # larger ones are taken for decompression bombs
+    max_aspect: float = 20.0  # longer side over shorter side
+
+    @classmethod
+    def from_environment(cls) -> "Limits":
+        """Defaults, overridden by `EXEMPLAR_LIMIT_<NAME>` variables.
+
+        Raises `InvalidRequest` for a value that is no positive number.
+        """
+        changed: dict[str, Any] = {}
+        for field in fields(cls):
+            raw = os.environ.get(f"EXEMPLAR_LIMIT_{field.name.upper()}")
+            if raw is None:
+                continue
+            try:
+                value = float(raw) if field.name == "max_aspect" else int(raw)
+            except ValueError:
+                value = 0
+            if value <= 0:
+                raise InvalidRequest(
+                    f"EXEMPLAR_LIMIT_{field.name.upper()} is {raw!r}, it must be a positive number",
+                    fix=f"use a value such as {field.default}",
+                )
+            changed[field.name] = value
+        return cls(**changed)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the API's answers."""
+        return asdict(self)
+
+
+def held_out_share(per_class: int) -> float:
+    """Share of a class that is held out: 0.20 at 10 examples, linearly up to 0.30 at 100."""
+    return 0.20 + 0.10 * min(max(per_class - 10, 0), 90) / 90
+
+
+VALIDATION_SHARE = 0.15  # of what is not test, for early stopping and model choice

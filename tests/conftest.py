@@ -1,0 +1,1 @@
+"""What all tests share. Fixtures that start servers live beside the tests that need them."""
