@@ -11,6 +11,9 @@ _FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_=-]*(\.[A-Za-z0-9_=-]+)*")
 _INBOX_MANIFEST = re.compile(r"users/([^/]+)/([^/]+)/inbox/([^/]+)/manifest\.json")
 
 MANIFEST_FILE: Final = "manifest.json"
+REPORT_PAGE: Final = "report.html"
+REPORT_DATA: Final = "report.json"
+BUNDLE_ARCHIVE: Final = "bundle.zip"
 
 
 def _filename(value: str) -> str:
@@ -50,6 +53,10 @@ class ProjectKeys:
         """Dropping this object starts the pipeline."""
         return f"{self.inbox}{identifier(upload, 'upload')}/{MANIFEST_FILE}"
 
+    def inbox_refusal(self, upload: str) -> str:
+        """Why a dropped manifest was not accepted."""
+        return f"{self.inbox}{identifier(upload, 'upload')}/refused.json"
+
     def object(self, sha256: str) -> str:
         """One uploaded example, by its content."""
         return f"{self.prefix}objects/{sha256_hex(sha256)}"
@@ -62,9 +69,9 @@ class ProjectKeys:
         """A file of a dataset version's report."""
         return f"{self.prefix}datasets/{sha256_hex(version)}/report/{_filename(filename)}"
 
-    def features(self, encoder: str, version: str) -> str:
-        """Frozen-encoder features of a dataset version's examples."""
-        return f"{self.prefix}features/{identifier(encoder, 'encoder')}/{sha256_hex(version)}.npz"
+    def features(self, encoder: str) -> str:
+        """Features of the project's examples under one frozen encoder, by content hash."""
+        return f"{self.prefix}features/{identifier(encoder, 'encoder')}.npz"
 
     def checkpoint(self, run: str, filename: str) -> str:
         """A training checkpoint."""

@@ -1,0 +1,269 @@
+"""Bodies the control API accepts, parsed and checked in one place."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.errors import DataProblem, InvalidRequest, LimitExceeded
+from contracts.identity import Project, class_name, identifier, sha256_hex
+from contracts.limits import Limits
+from contracts.manifest import Kind, Split
+
+IMAGE_TYPES = (
+    "image/jpeg",
+    "image/png",
+    "image/webp",
+    "image/gif",
+    "image/bmp",
+    "image/tiff",
+)
+SOURCE_MAX = 512
+
+
+def _fields(body: Any, *, required: Iterable[str], optional: Iterable[str]) -> Mapping[str, Any]:
+    required, optional = tuple(required), tuple(optional)
+    if not isinstance(body, dict):
+        raise InvalidRequest("the body is no JSON object", fix=f"send {{{', '.join(required)}}}")
+    missing = [name for name in required if name not in body]
+    unknown = sorted(set(body) - set(required) - set(optional))
+    if missing:
+        raise InvalidRequest(f"{missing[0]!r} is missing", fix=f"give {', '.join(required)}")
+    if unknown:
+        allowed = ", ".join((*required, *optional))
+        raise InvalidRequest(f"{str(unknown[0])[:80]!r} is unknown", fix=f"allowed are: {allowed}")
+    return body
+
+
+def _integer(value: Any, name: str, low: int, high: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise InvalidRequest(
+            f"{name} is {str(value)[:80]!r}, it must be a whole number from {low} to {high}",
+            fix=f"use a value such as {low}",
+        )
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class CreateProject:
+    """`POST /v1/projects`."""
+
+    name: str
+    kind: Kind
+    classes: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, body: Any, limits: Limits) -> "CreateProject":
+        """Raises `InvalidRequest` with the first broken rule."""
+        data = _fields(body, required=("name", "kind", "classes"), optional=())
+        if data["kind"] != Kind.IMAGE:
+            raise InvalidRequest(f"kind {str(data['kind'])[:40]!r} is unknown", fix="use 'image'")
+        return cls(
+            name=Project("user", data["name"]).name,
+            kind=Kind.IMAGE,
+            classes=parse_classes(data["classes"], limits),
+        )
+
+
+def parse_classes(value: Any, limits: Limits) -> tuple[str, ...]:
+    """Return the class names in their stored form. Raises `InvalidRequest`."""
+    if not isinstance(value, list):
+        raise InvalidRequest("classes is no list", fix="use a list such as ['cat', 'dog']")
+    if not limits.min_classes <= len(value) <= limits.max_classes:
+        raise InvalidRequest(
+            f"{len(value)} classes given, allowed are {limits.min_classes} to {limits.max_classes}",
+            fix="name at least two classes, such as ['cat', 'dog']",
+        )
+    classes = tuple(class_name(item) for item in value)
+    repeated = [name for name, count in Counter(classes).items() if count > 1]
+    if repeated:
+        raise InvalidRequest(f"class {repeated[0]!r} is named twice", fix="name every class once")
+    return classes
+
+
+@dataclass(frozen=True, slots=True)
+class AnnouncedFile:
+    """A file somebody is about to upload; `name` is shown to people and never used as a path."""
+
+    class_name: str
+    name: str
+    size_bytes: int
+    sha256: str
+    content_type: str
+    split: Split | None = None
+
+    @classmethod
+    def parse(cls, body: Any, limits: Limits) -> "AnnouncedFile":
+        """Raises `InvalidRequest`, or `LimitExceeded` for a file that is too large."""
+        data = _fields(
+            body,
+            required=("class", "name", "size_bytes", "sha256", "content_type"),
+            optional=("split",),
+        )
+        name = data["name"]
+        if not isinstance(name, str) or not 1 <= len(name) <= SOURCE_MAX:
+            raise InvalidRequest(
+                f"a file's name must have 1 to {SOURCE_MAX} characters", fix="shorten the name"
+            )
+        size = data["size_bytes"]
+        if isinstance(size, int) and size > limits.max_file_bytes:
+            raise LimitExceeded(
+                f"{name!r} has {size:,} bytes, the limit is {limits.max_file_bytes:,}",
+                fix="scale the picture down and try again",
+            )
+        if data["content_type"] not in IMAGE_TYPES:
+            raise InvalidRequest(
+                f"{name!r} is {str(data['content_type'])[:60]!r}, which is no accepted picture",
+                fix=f"use one of {', '.join(IMAGE_TYPES)}",
+            )
+        if data.get("split") not in (None, "train", "test"):
+            raise InvalidRequest(
+                f"split {str(data['split'])[:40]!r} is unknown", fix="use 'train' or 'test'"
+            )
+        return cls(
+            class_name=class_name(data["class"]),
+            name=name,
+            size_bytes=_integer(size, f"size_bytes of {name!r}", limits.min_file_bytes, 2**40),
+            sha256=sha256_hex(data["sha256"]),
+            content_type=data["content_type"],
+            split=Split(data["split"]) if data.get("split") else None,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The form that `parse` takes."""
+        out: dict[str, Any] = {
+            "class": self.class_name,
+            "name": self.name,
+            "size_bytes": self.size_bytes,
+            "sha256": self.sha256,
+            "content_type": self.content_type,
+        }
+        return out | ({"split": self.split.value} if self.split else {})
+
+
+def parse_files(value: Any, limits: Limits) -> tuple[AnnouncedFile, ...]:
+    """Return a list of announced files. Raises `InvalidRequest` or `LimitExceeded`."""
+    if not isinstance(value, list) or not value:
+        raise InvalidRequest("files is no list with entries", fix="announce at least one file")
+    return tuple(AnnouncedFile.parse(item, limits) for item in value)
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRequest:
+    """`POST …/uploads`: one batch of an upload's files. Repeating a batch changes nothing."""
+
+    upload: str
+    files: tuple[AnnouncedFile, ...]
+
+    @classmethod
+    def parse(cls, body: Any, limits: Limits) -> "UploadRequest":
+        """Raises `InvalidRequest` or `LimitExceeded`."""
+        data = _fields(body, required=("files",), optional=("upload",))
+        files = parse_files(data["files"], limits)
+        if len(files) > limits.max_files_per_request:
+            raise LimitExceeded(
+                f"{len(files):,} files in one call, the limit is {limits.max_files_per_request:,}",
+                fix="announce them in several calls with the same 'upload' id",
+            )
+        upload = data.get("upload") or batch_digest(files)[:32]
+        return cls(upload=identifier(upload, "upload"), files=files)
+
+
+def encode_batch(files: Iterable[AnnouncedFile]) -> bytes:
+    """Canonical JSON of a batch of announced files."""
+    entries = sorted(
+        (file.as_dict() for file in files), key=lambda f: (f["sha256"], f["class"], f["name"])
+    )
+    return json.dumps({"files": entries}, sort_keys=True, separators=(",", ":")).encode()
+
+
+def batch_digest(files: Iterable[AnnouncedFile]) -> str:
+    """SHA-256 of a batch: the same files give the same upload id, so a rerun resumes."""
+    return hashlib.sha256(encode_batch(files)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class TrainRequest:
+    """`POST …/train`, or the content of a dropped `manifest.json`."""
+
+    upload: str = ""  # empty: the newest one
+    model: str = "mobilenet_v2"
+    recipe: str = "balanced"
+    seed: int = 0
+    budget_seconds: int = 3_600
+    again: bool = False  # train anew although the same job has already succeeded
+
+    @classmethod
+    def parse(cls, body: Any) -> "TrainRequest":
+        """Raises `InvalidRequest`."""
+        data = _fields(
+            body,
+            required=(),
+            optional=("upload", "model", "recipe", "seed", "budget_seconds", "again"),
+        )
+        default = cls()
+        again = data.get("again", False)
+        if not isinstance(again, bool):
+            raise InvalidRequest(f"again is {str(again)[:40]!r}", fix="use true or false")
+        return cls(
+            upload=identifier(data["upload"], "upload") if data.get("upload") else "",
+            model=_plain_name(data.get("model", default.model), "model"),
+            recipe=_plain_name(data.get("recipe", default.recipe), "recipe"),
+            seed=_integer(data.get("seed", 0), "seed", 0, 2**31 - 1),
+            budget_seconds=_integer(
+                data.get("budget_seconds", default.budget_seconds), "budget_seconds", 10, 7 * 86_400
+            ),
+            again=again,
+        )
+
+    def job_id(self, project: Project, attempt: int) -> str:
+        """The same request gives the same job, so repeating it attaches instead of doubling."""
+        text = f"{project.slug}|{self.upload}|{self.model}|{self.recipe}|{self.seed}|{attempt}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _plain_name(value: Any, what: str) -> str:
+    if (
+        not isinstance(value, str)
+        or not 1 <= len(value) <= 40
+        or not value.replace("_", "").isalnum()
+        or not value.isascii()
+    ):
+        raise InvalidRequest(
+            f"{what} {str(value)[:60]!r} is no plain name", fix=f"leave {what} out for the default"
+        )
+    return value
+
+
+def check_class_counts(
+    files: Iterable[AnnouncedFile], classes: tuple[str, ...], limits: Limits
+) -> None:
+    """Raise `DataProblem` that lists what is missing before any machine is started."""
+    distinct: dict[str, set[str]] = {name: set() for name in classes}
+    unknown: Counter[str] = Counter()
+    for file in files:
+        if file.class_name in distinct:
+            distinct[file.class_name].add(file.sha256)
+        else:
+            unknown[file.class_name] += 1
+    details = [
+        f"class {name!r} needs {limits.min_per_class - len(found)} more "
+        f"{'picture' if limits.min_per_class - len(found) == 1 else 'pictures'} "
+        f"({len(found)} different ones given, {limits.min_per_class} needed)"
+        for name, found in distinct.items()
+        if len(found) < limits.min_per_class
+    ]
+    details += [f"{n} files name the unknown class {name!r}" for name, n in unknown.items()]
+    total = sum(len(found) for found in distinct.values())
+    if total > limits.max_files:
+        raise LimitExceeded(
+            f"{total:,} files, the limit is {limits.max_files:,}", fix="train on fewer files"
+        )
+    if details:
+        raise DataProblem(
+            f"the data set is not ready: {details[0]}",
+            fix="add what is missing and start the training again",
+            details=details[:50],
+        )

@@ -1,0 +1,46 @@
+"""What the control functions share: clients made once per container, settings from variables."""
+
+import os
+from functools import cache
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+from lambdas.state import State
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_s3 import S3Client
+
+
+@cache
+def s3() -> "S3Client":
+    """A loopback emulator has no bucket host names, so there addresses are path-style."""
+    if os.environ.get("AWS_ENDPOINT_URL"):
+        config = Config(signature_version="s3v4", s3={"addressing_style": "path"})
+    else:
+        config = Config(signature_version="s3v4")
+    return boto3.client("s3", config=config)
+
+
+@cache
+def functions() -> "LambdaClient":
+    """For invoking the ingest function."""
+    return boto3.client("lambda")
+
+
+@cache
+def state() -> State:
+    """The state table of this stack."""
+    return State(boto3.client("dynamodb"), os.environ["EXEMPLAR_TABLE"])
+
+
+def bucket() -> str:
+    """The data bucket of this stack."""
+    return os.environ["EXEMPLAR_BUCKET"]
+
+
+def ingest_function() -> str:
+    """Name of the function that starts pipelines."""
+    return os.environ["EXEMPLAR_INGEST_FUNCTION"]

@@ -1,0 +1,127 @@
+"""Starts the pipeline for an upload: called by the API, or by S3 when a manifest.json drops."""
+
+import json
+import logging
+from dataclasses import replace
+from typing import Any
+from urllib.parse import unquote_plus
+
+from contracts import keys
+from contracts.errors import Conflict, DataProblem, ExemplarError, InvalidName
+from contracts.identity import Project
+from contracts.limits import Limits
+from contracts.requests import (
+    AnnouncedFile,
+    TrainRequest,
+    batch_digest,
+    check_class_counts,
+    encode_batch,
+    parse_files,
+)
+from contracts.status import Job, JobState
+from lambdas import environment, orchestrator, uploads
+
+log = logging.getLogger(__name__)
+log.setLevel(logging.INFO)
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Return `{"job": …}` or the API's error form with `http_status`.
+
+    An S3 event raises what may pass by itself (Prefect down), so that Lambda tries it again.
+    """
+    if "Records" in event:
+        for record in event["Records"]:
+            _from_drop(unquote_plus(record["s3"]["object"]["key"]))
+        return {}
+    try:
+        project = Project(event["user"], event["project"])
+        request = TrainRequest.parse(event["request"])
+        return {"job": start(project, request).as_dict()}
+    except ExemplarError as error:
+        return error.as_dict() | {"http_status": error.http_status}
+
+
+def start(project: Project, request: TrainRequest) -> Job:
+    """Check an upload and start its job, or return the one that already runs or succeeded."""
+    state, limits = environment.state(), Limits.from_environment()
+    record = state.project(project)
+    request = replace(request, upload=request.upload or record.last_upload)
+    if not request.upload:
+        raise DataProblem("nothing has been uploaded yet", fix="upload examples, then train")
+    files = uploads.announced_files(
+        environment.s3(), environment.bucket(), project, request.upload, limits
+    )
+    check_class_counts(files, record.classes, limits)
+    job = _job_for(project, request)
+    if job.state.is_final or job.flow_run_id:
+        return job
+    # The run's id is the job's, so a second call after a crash between these lines is harmless.
+    run_id = orchestrator.start_pipeline(project, job.job_id, request)
+    state.update_job(project, job.job_id, flow_run_id=run_id)
+    state.update_project(project, last_job=job.job_id, last_upload=request.upload)
+    return replace(job, flow_run_id=run_id)
+
+
+def _job_for(project: Project, request: TrainRequest) -> Job:
+    """The first attempt that is neither failed nor cancelled; a new one where there is none."""
+    state = environment.state()
+    for attempt in range(1_000):
+        job = Job(
+            project=project,
+            job_id=request.job_id(project, attempt),
+            upload=request.upload,
+            model=request.model,
+            recipe=request.recipe,
+            seed=request.seed,
+            message="waiting for a worker",
+        )
+        if state.create_job(job):
+            return job
+        stored = state.job(project, job.job_id)
+        if not stored.state.is_final or (stored.state is JobState.DONE and not request.again):
+            return stored
+    raise Conflict("this job has been tried 1,000 times", fix="change the data or the recipe")
+
+
+def _from_drop(key: str) -> None:
+    try:
+        project, upload = keys.parse_inbox_manifest(key)
+    except InvalidName:
+        return  # a dataset's manifest.json, or a stray file: not for us
+    try:
+        job = start(project, _dropped_request(project, upload, key))
+        log.info(json.dumps({"event": "started", "project": project.slug, "job": job.job_id}))
+    except ExemplarError as error:
+        log.warning(json.dumps({"event": "refused", "key": key} | error.as_dict()))
+        if error.http_status >= 500:
+            raise
+        _tell_uploader(project, upload, error)
+
+
+def _dropped_request(project: Project, upload: str, key: str) -> TrainRequest:
+    """A drop holds a train request and, optionally, the file list itself."""
+    s3, bucket = environment.s3(), environment.bucket()
+    body = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read() or b"{}")
+    files = body.pop("files", None)
+    if files is not None:
+        _store_list(project, upload, parse_files(files, Limits.from_environment()))
+    return TrainRequest.parse(body | {"upload": upload})
+
+
+def _store_list(project: Project, upload: str, files: tuple[AnnouncedFile, ...]) -> None:
+    environment.s3().put_object(
+        Bucket=environment.bucket(),
+        Key=keys.ProjectKeys(project).inbox_part(upload, batch_digest(files)),
+        Body=encode_batch(files),
+    )
+
+
+def _tell_uploader(project: Project, upload: str, error: ExemplarError) -> None:
+    """Nobody waits for an answer to a drop, so the reason is put where the drop was."""
+    environment.s3().put_object(
+        Bucket=environment.bucket(),
+        Key=keys.ProjectKeys(project).inbox_refusal(upload),
+        Body=json.dumps(error.as_dict(), indent=1).encode(),
+        ContentType="application/json",
+    )

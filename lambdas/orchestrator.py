@@ -1,0 +1,103 @@
+"""Prefect's REST API with the standard library: starting and cancelling a job's flow runs."""
+
+import base64
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+from contracts.errors import Unavailable
+from contracts.identity import Project
+from contracts.requests import TrainRequest
+
+_ATTEMPTS = 4
+_TIMEOUT_SECONDS = 5.0
+
+
+def start_pipeline(project: Project, job_id: str, request: TrainRequest) -> str:
+    """Create the job's flow run and return its id; the same job gives the same run.
+
+    Raises `Unavailable` when Prefect does not answer or does not know the deployment.
+    """
+    deployment = _call("GET", f"/deployments/name/{os.environ['EXEMPLAR_PIPELINE']}")
+    run = _call(
+        "POST",
+        f"/deployments/{deployment['id']}/create_flow_run",
+        {
+            "name": f"{project.slug}-{job_id}",
+            "idempotency_key": job_id,
+            "tags": job_tags(project, job_id),
+            "parameters": {
+                "user": project.user,
+                "project": project.name,
+                "upload": request.upload,
+                "job_id": job_id,
+                "model": request.model,
+                "recipe": request.recipe,
+                "seed": request.seed,
+                "budget_seconds": request.budget_seconds,
+            },
+        },
+    )
+    return str(run["id"])
+
+
+def cancel_runs(project: Project, job_id: str) -> int:
+    """Ask every unfinished flow run of a job to stop; return how many there were."""
+    runs = _call(
+        "POST",
+        "/flow_runs/filter",
+        {
+            "flow_runs": {
+                "tags": {"all_": [f"job:{project.slug}:{job_id}"]},
+                "state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING", "PAUSED"]}},
+            }
+        },
+    )
+    for run in runs:
+        _call("POST", f"/flow_runs/{run['id']}/set_state", {"state": {"type": "CANCELLING"}})
+    return len(runs)
+
+
+def job_tags(project: Project, job_id: str) -> list[str]:
+    """Tags that every flow run of a job carries, children included."""
+    return [
+        f"user:{project.user}",
+        f"project:{project.slug}",
+        f"job:{project.slug}:{job_id}",
+    ]
+
+
+def _call(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    """One API call; 5xx and broken connections are tried again (a busy SQLite server says 503)."""
+    url = os.environ["PREFECT_API_URL"].rstrip("/") + path
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(url, data, _headers(), method=method)  # noqa: S310
+    reason = ""
+    for attempt in range(_ATTEMPTS):
+        try:
+            with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            reason = f"it answered {error.code}"
+            if error.code < 500:
+                break
+        except OSError as error:  # refused, reset, timed out
+            reason = str(error)
+        if attempt < _ATTEMPTS - 1:
+            time.sleep(0.2 * 2**attempt)
+    raise Unavailable(
+        f"the workflow server did not take the call {path.split('/')[1]}: {reason}",
+        fix="try again in a minute; nothing you sent is lost",
+    )
+
+
+def _headers() -> dict[str, str]:
+    headers = {"Content-Type": "application/json", "Accept": "application/json"}
+    if key := os.environ.get("PREFECT_API_KEY"):
+        headers["Authorization"] = f"Bearer {key}"
+    elif auth := os.environ.get("PREFECT_API_AUTH_STRING"):
+        headers["Authorization"] = f"Basic {base64.b64encode(auth.encode()).decode()}"
+    return headers

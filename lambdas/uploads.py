@@ -1,0 +1,134 @@
+"""Announcing files and handing out presigned POSTs for those that are not stored yet."""
+
+import base64
+import json
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from contracts.errors import InvalidRequest
+from contracts.identity import Project
+from contracts.keys import ProjectKeys
+from contracts.limits import Limits
+from contracts.requests import (
+    AnnouncedFile,
+    UploadRequest,
+    batch_digest,
+    encode_batch,
+    parse_files,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_EXPIRES_SECONDS = 3_600
+_HEAD_UP_TO = 32  # below this, asking for each key beats listing
+
+
+def announce(
+    s3: "S3Client", bucket: str, project: Project, request: UploadRequest
+) -> dict[str, Any]:
+    """Store the batch's file list and return presigned POSTs for the contents still missing."""
+    keys = ProjectKeys(project)
+    digest = batch_digest(request.files)
+    s3.put_object(
+        Bucket=bucket,
+        Key=keys.inbox_part(request.upload, digest),
+        Body=encode_batch(request.files),
+        ContentType="application/json",
+    )
+    wanted = {file.sha256: file for file in request.files}
+    stored = existing(s3, bucket, keys, wanted)
+    posts = [
+        _presigned_post(s3, bucket, keys, file)
+        for sha256, file in wanted.items()
+        if sha256 not in stored
+    ]
+    return {"upload": request.upload, "files": len(wanted), "stored": len(stored), "posts": posts}
+
+
+def existing(s3: "S3Client", bucket: str, keys: ProjectKeys, wanted: Iterable[str]) -> set[str]:
+    """Which of these contents are stored already.
+
+    Clients announce sorted by hash, so the keys between a batch's first and last hash are few
+    more than the batch itself and one or two listing pages answer for all.
+    """
+    ordered = sorted(wanted)
+    if len(ordered) <= _HEAD_UP_TO:
+        with ThreadPoolExecutor(8) as pool:
+            found = pool.map(lambda sha: _exists(s3, bucket, keys.object(sha)), ordered)
+            return {sha for sha, is_stored in zip(ordered, found, strict=True) if is_stored}
+    return set(ordered) & set(_stored_between(s3, bucket, keys, ordered[0], ordered[-1]))
+
+
+def _stored_between(
+    s3: "S3Client", bucket: str, keys: ProjectKeys, first: str, last: str
+) -> Iterator[str]:
+    prefix = keys.object(first)[: -len(first)]
+    # StartAfter excludes the key itself: begin just below it.
+    start_after = prefix + first[:-1]
+    pages = s3.get_paginator("list_objects_v2").paginate(
+        Bucket=bucket, Prefix=prefix, StartAfter=start_after
+    )
+    for page in pages:
+        for entry in page.get("Contents", []):
+            sha256 = entry["Key"].removeprefix(prefix)
+            if sha256 > last:
+                return
+            yield sha256
+
+
+def _exists(s3: "S3Client", bucket: str, key: str) -> bool:
+    try:
+        s3.head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            return False
+        raise
+    return True
+
+
+def _presigned_post(
+    s3: "S3Client", bucket: str, keys: ProjectKeys, file: AnnouncedFile
+) -> dict[str, Any]:
+    """Good for this content only: key, size and type are conditions, S3 checks the hash."""
+    fields = {
+        "Content-Type": file.content_type,
+        "x-amz-checksum-algorithm": "SHA256",
+        "x-amz-checksum-sha256": base64.b64encode(bytes.fromhex(file.sha256)).decode(),
+    }
+    conditions: list[Any] = [{name: value} for name, value in fields.items()]
+    conditions.append(["content-length-range", file.size_bytes, file.size_bytes])
+    post = s3.generate_presigned_post(
+        bucket,
+        keys.object(file.sha256),
+        Fields=dict(fields),
+        Conditions=conditions,
+        ExpiresIn=_EXPIRES_SECONDS,
+    )
+    return {"sha256": file.sha256, "url": post["url"], "fields": post["fields"]}
+
+
+def announced_files(
+    s3: "S3Client", bucket: str, project: Project, upload: str, limits: Limits
+) -> list[AnnouncedFile]:
+    """Every file announced under an upload, in a stable order; batches may overlap."""
+    prefix = ProjectKeys(project).inbox_parts(upload)
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    parts = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+    with ThreadPoolExecutor(8) as pool:
+        batches = pool.map(lambda key: read_files(s3, bucket, key, limits), parts)
+        files = {(f.sha256, f.class_name, f.name): f for batch in batches for f in batch}
+    return [files[key] for key in sorted(files)]
+
+
+def read_files(s3: "S3Client", bucket: str, key: str, limits: Limits) -> tuple[AnnouncedFile, ...]:
+    """The files listed in one stored JSON document. Raises `InvalidRequest`."""
+    body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    try:
+        document = json.loads(body)
+    except ValueError as error:
+        raise InvalidRequest(f"{key} is no JSON: {error}", fix="write a JSON document") from error
+    return parse_files(document.get("files") if isinstance(document, dict) else None, limits)

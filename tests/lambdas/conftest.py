@@ -1,0 +1,62 @@
+"""The control functions, pointed at the emulator as Lambda's environment would."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from lambdas import environment
+
+
+@pytest.fixture(autouse=True)
+def lambda_environment(
+    emulator: Any, data_bucket: str, state_table: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    for name, value in {
+        "AWS_ENDPOINT_URL": emulator.endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "EXEMPLAR_BUCKET": data_bucket,
+        "EXEMPLAR_TABLE": state_table,
+        "EXEMPLAR_INGEST_FUNCTION": "exemplar-ingest",
+        "EXEMPLAR_PIPELINE": "pipeline/pipeline",
+        "PREFECT_API_URL": "http://127.0.0.1:9/api",  # nobody listens there
+        "POWERTOOLS_TRACE_DISABLED": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    for cached in (environment.s3, environment.functions, environment.state):
+        cached.cache_clear()
+    yield
+    for cached in (environment.s3, environment.functions, environment.state):
+        cached.cache_clear()
+
+
+Call = Callable[..., tuple[int, Any]]
+
+
+@pytest.fixture
+def call() -> Call:
+    """Call the API as API Gateway does, as the given user."""
+    from lambdas.api import handler
+
+    def send(method: str, path: str, body: Any = None, user: str = "ann") -> tuple[int, Any]:
+        event = {
+            "version": "2.0",
+            "routeKey": "$default",
+            "rawPath": path,
+            "rawQueryString": "",
+            "headers": {"content-type": "application/json"},
+            "requestContext": {
+                "http": {"method": method, "path": path, "sourceIp": "127.0.0.1"},
+                "stage": "$default",
+                "authorizer": {"lambda": {"user": user}},
+            },
+            "body": body if isinstance(body, str) else json.dumps(body) if body else "",
+            "isBase64Encoded": False,
+        }
+        answer = handler(event, None)
+        return answer["statusCode"], json.loads(answer["body"])
+
+    return send
