@@ -23,7 +23,7 @@ class Emulator:
 
     endpoint: str
 
-    def client(self, service: str):  # noqa: ANN201 - the type depends on the name
+    def client(self, service: str):
         return boto3.client(
             service,
             endpoint_url=self.endpoint,

@@ -1,0 +1,267 @@
+"""The command `exemplar`. What a command needs is imported inside it, so that help is instant."""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, CycloptsError
+from rich.console import Console
+
+from contracts.errors import ExemplarError, InvalidRequest, NotFound
+from deployments.options import (
+    FAILED,
+    INTERRUPTED,
+    WRONG_USAGE,
+    AsJson,
+    JobId,
+    Name,
+    about,
+    print_json,
+)
+from deployments.train_command import train
+
+if TYPE_CHECKING:
+    from deployments.client import Exemplar
+
+app = App(
+    name="exemplar",
+    help="Labelled examples in, a private inference endpoint out.",
+    help_epilogue="Start with `exemplar up`, then `exemplar train PICTURES --project my-cat`.",
+    help_format="markdown",
+    suppress_keyboard_interrupt=False,
+)
+
+app.command(train)
+
+
+def main(tokens: Sequence[str] | None = None) -> int:
+    """Entry point: 0 success, 1 failure, 2 wrong usage, 130 interrupted."""
+    tokens = list(sys.argv[1:] if tokens is None else tokens)
+    for stream in (sys.stdout, sys.stderr):
+        # A class name the terminal's encoding lacks must not end the program.
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    try:
+        code: int | None = app(
+            tokens,
+            exit_on_error=False,
+            error_console=Console(stderr=True),
+            result_action="return_value",
+        )
+    except CycloptsError as error:
+        if "--json" in tokens:
+            print_json(InvalidRequest(str(error), fix="see exemplar --help").as_dict())
+        return WRONG_USAGE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last line of defence against tracebacks
+        return _show_failure(error, "--json" in tokens)
+    return code or 0
+
+
+@app.command
+def up(
+    *,
+    weights_dir: Annotated[
+        Path | None, about("A folder with pretrained weights, where none can be downloaded.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Start everything on this machine: storage, functions, workflows, tracking.
+
+    Example: `exemplar up`
+    """
+    from deployments.connection import find_connection, state_home
+
+    _local_stack().up(state_home(), weights_dir)
+    if json:
+        connection = find_connection()
+        print_json({"url": connection.url, "state_folder": str(state_home())})
+
+
+@app.command
+def down(*, json: AsJson = False) -> None:
+    """Stop what `exemplar up` started; data and models stay.
+
+    Example: `exemplar down`
+    """
+    from deployments.connection import state_home
+
+    _local_stack().down(state_home())
+    if json:
+        print_json({"stopped": True, "state_folder": str(state_home())})
+
+
+@app.command
+def status(*, json: AsJson = False) -> None:
+    """Show which parts of the local stack are running.
+
+    Example: `exemplar status`
+    """
+    from deployments.connection import state_home
+    from deployments.screens import say
+
+    services = _local_stack().status(state_home())
+    if json:
+        print_json({"services": [asdict(service) for service in services]})
+        return
+    for service in services:
+        say(Console(), "  ".join(f"{value}" for value in asdict(service).values()))
+
+
+@app.command
+def predict(
+    project: Name,
+    *files: Annotated[Path, about("Pictures.")],
+    key: Annotated[
+        str | None, about("The endpoint's key, where it is not kept on this machine.")
+    ] = None,
+    json: AsJson = False,
+) -> int:
+    """Ask a project's endpoint what is on pictures.
+
+    Example: `exemplar predict my-cat photo.jpg other.png`
+    """
+    from deployments.client import Exemplar
+    from deployments.screens import show_error, show_prediction
+
+    if not files:
+        raise InvalidRequest(
+            "no picture is named", fix=f"name one: exemplar predict {project} photo.jpg"
+        )
+    answers: list[dict[str, Any]] = []
+    with Exemplar() as client:
+        client.endpoint(project)
+        key = key or client.saved_key(project)
+        for file in files:
+            try:
+                answer = client.predict(project, file, key)
+            except ExemplarError as error:
+                answer = error.as_dict()
+                show_error(Console(stderr=True), error)
+            else:
+                show_prediction(Console(stderr=json), str(file), answer)
+            answers.append({"file": str(file)} | answer)
+    if json:
+        print_json({"project": project, "predictions": answers})
+    return FAILED if any("error" in answer for answer in answers) else 0
+
+
+@app.command
+def details(project: Name, *, json: AsJson = False) -> None:
+    """Show a project: classes, data, accuracy, endpoint, jobs and versions.
+
+    Example: `exemplar details my-cat`
+    """
+    from deployments.client import Exemplar
+    from deployments.screens import show_details
+
+    with Exemplar() as client:
+        found = client.details(project)
+    print_json(found) if json else show_details(Console(), found)
+
+
+@app.command
+def projects(*, json: AsJson = False) -> None:
+    """List your projects.
+
+    Example: `exemplar projects`
+    """
+    from deployments.client import Exemplar
+    from deployments.screens import show_projects
+
+    with Exemplar() as client:
+        found = client.projects()
+    print_json({"projects": found}) if json else show_projects(Console(), found)
+
+
+@app.command
+def logs(project: Name, job: JobId = None, *, json: AsJson = False) -> None:
+    """Print a job's log lines, the newest job's by default.
+
+    On AWS this needs access to Prefect: set PREFECT_API_URL and PREFECT_API_KEY.
+
+    Example: `exemplar logs my-cat`
+    """
+    from deployments.client import Exemplar
+    from deployments.screens import show_log
+
+    with Exemplar() as client:
+        job_id = job or _newest_job(client, project)
+        lines = client.logs(project, job_id)
+    if json:
+        print_json({"project": project, "job_id": job_id, "lines": [asdict(x) for x in lines]})
+    else:
+        show_log(Console(), lines)
+
+
+@app.command
+def cancel(project: Name, job: JobId = None, *, json: AsJson = False) -> None:
+    """Stop a job, the newest by default; what was live stays live.
+
+    Example: `exemplar cancel my-cat`
+    """
+    from deployments.client import Exemplar
+    from deployments.screens import show_cancelled
+
+    with Exemplar() as client:
+        cancelled = client.cancel(project, job or _newest_job(client, project))
+    print_json(asdict(cancelled)) if json else show_cancelled(Console(), cancelled)
+
+
+@app.command
+def key(
+    project: Name,
+    *,
+    rotate: Annotated[
+        bool, about("Make a new key first; the old one stops working within a minute.")
+    ] = False,
+    json: AsJson = False,
+) -> None:
+    """Print the key of a project's endpoint that is kept on this machine.
+
+    Example: `exemplar key my-cat --rotate`
+    """
+    from deployments.client import Exemplar
+
+    with Exemplar() as client:
+        found = client.rotate_key(project) if rotate else client.saved_key(project)
+    print_json({"project": project, "key": found}) if json else print(found)
+
+
+def _newest_job(client: "Exemplar", project: str) -> str:
+    jobs = client.jobs(project)
+    if not jobs:
+        raise NotFound(
+            f"project {project!r} has no jobs yet",
+            fix=f"start one: exemplar train FOLDER --project {project}",
+        )
+    return str(jobs[0]["job_id"])
+
+
+def _local_stack() -> Any:
+    """Loaded on demand: it brings Prefect and MLflow, which take seconds to import."""
+    return import_module("deployments.local.stack")
+
+
+def _show_failure(error: Exception, is_json: bool) -> int:
+    from deployments.screens import show_error
+
+    if os.environ.get("EXEMPLAR_DEBUG") == "1":
+        raise error
+    if not isinstance(error, ExemplarError):
+        error = ExemplarError(
+            f"{type(error).__name__}: {error}",
+            fix="set EXEMPLAR_DEBUG=1 and run it again to see where this comes from",
+        )
+    if is_json:
+        print_json(error.as_dict())
+    show_error(Console(stderr=True), error)
+    return FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""Bring a stack to the state of this source tree, on AWS or on the local emulator alike."""
+
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from contracts import keys
+from contracts.errors import InvalidName
+from deployments.packaging import Archive, Builder, Platform
+from deployments.repair import Probe, is_absence, prepare
+from deployments.stack import Stack
+from deployments.template import TEMPLATE_FILE, Template
+
+if TYPE_CHECKING:
+    from boto3.session import Session
+    from mypy_boto3_s3 import S3Client
+
+# A bucket is named {stack}-data-{account}-{region} and may have 63 characters. Names that begin
+# with "url" are taken for function URLs by the local emulator.
+_STACK_NAME: Final = re.compile(r"(?!url)[a-z][a-z0-9-]{0,18}[a-z0-9]")
+
+
+@dataclass(frozen=True, slots=True)
+class DeploySettings:
+    """What to deploy. Raises `InvalidName` for a stack name that its resources could not bear."""
+
+    cache: Path
+    prefect_api_url: str
+    stack: str = "exemplar"
+    region: str = "us-east-1"
+    platform: Platform = Platform.LOCAL
+    python_version: str = f"{sys.version_info.major}.{sys.version_info.minor}"
+    allowed_origins: tuple[str, ...] = ("http://127.0.0.1:8000",)
+    pipeline_deployment: str = "pipeline/pipeline"
+    prefect_api_key: str = field(default="", repr=False)
+    prefect_api_auth_string: str = field(default="", repr=False)
+    timeout_seconds: float = 900.0
+
+    def __post_init__(self) -> None:
+        if not _STACK_NAME.fullmatch(self.stack):
+            raise InvalidName(
+                f"stack name {self.stack!r} may hold only a-z, 0-9 and '-', 2 to 20 characters, "
+                "and must begin with a letter, but not with 'url'",
+                fix="use a name such as 'exemplar'",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class StackOutputs:
+    """Where everything is. `api_url` is empty of a stage: calls go to `{api_url}/v1/…`."""
+
+    stack: str
+    bucket: str
+    table: str
+    code_bucket: str
+    api_id: str
+    api_url: str
+    inference_role_arn: str
+    inference_layer_arn: str
+    ingest_function: str
+    deployer_policy_arn: str
+    has_changed: bool = False
+
+
+def deploy(settings: DeploySettings, session: "Session") -> StackOutputs:
+    """Create, update or repair the stack; calling it again is quick and changes nothing.
+
+    Raises `ExemplarError` with the reasons of the resources that failed.
+    """
+    builder = Builder(settings.cache, settings.platform, settings.python_version)
+    account = session.client("sts", region_name=settings.region).get_caller_identity()["Account"]
+    code_bucket = f"{settings.stack}-code-{account}-{settings.region}"
+    s3 = session.client("s3", region_name=settings.region)
+    _ensure_bucket(s3, code_bucket, settings.region)
+    parameters = _parameters(
+        settings,
+        code_bucket,
+        _upload(s3, code_bucket, builder.control_zip()),
+        _upload(s3, code_bucket, builder.inference_layer()),
+    )
+    stack = Stack(
+        session.client("cloudformation", region_name=settings.region),
+        settings.stack,
+        settings.timeout_seconds,
+    )
+    is_repaired = prepare(stack, parameters, Probe(session, settings.region), account)
+    has_changed = stack.apply(TEMPLATE_FILE.read_text(encoding="utf-8"), parameters)
+    outputs = _outputs(stack, code_bucket, has_changed=has_changed or is_repaired)
+    _ensure_cors(session.client("apigatewayv2", region_name=settings.region), outputs, settings)
+    return outputs
+
+
+def _parameters(
+    settings: DeploySettings, code_bucket: str, control: str, layer: str
+) -> dict[str, str]:
+    return {
+        "CodeBucket": code_bucket,
+        "ControlCodeKey": control,
+        "LayerKey": layer,
+        "Runtime": f"python{settings.python_version}",
+        "PrefectApiUrl": settings.prefect_api_url,
+        "PrefectApiKey": settings.prefect_api_key,
+        "PrefectApiAuthString": settings.prefect_api_auth_string,
+        "PipelineDeployment": settings.pipeline_deployment,
+        "AllowedOrigins": ",".join(settings.allowed_origins),
+    }
+
+
+def _ensure_bucket(s3: "S3Client", name: str, region: str) -> None:
+    """A new bucket is private and encrypted by default."""
+    try:
+        s3.head_bucket(Bucket=name)
+    except ClientError as error:
+        if not is_absence(error):
+            raise
+        if region == "us-east-1":  # the one region that must not be named
+            s3.create_bucket(Bucket=name)
+        else:
+            s3.create_bucket(
+                Bucket=name,
+                CreateBucketConfiguration={"LocationConstraint": region},  # type: ignore[typeddict-item]
+            )
+
+
+def _upload(s3: "S3Client", bucket: str, archive: Archive) -> str:
+    """Store a zip under its hash unless it is there; return its key."""
+    key = keys.code(archive.sha256)
+    try:
+        s3.head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if not is_absence(error):
+            raise
+        s3.upload_file(str(archive.path), bucket, key)
+    return key
+
+
+def _ensure_cors(api: Any, outputs: StackOutputs, settings: DeploySettings) -> None:
+    """Set the API's CORS rules where CloudFormation lost them, as the local emulator's does."""
+    if api.get_api(ApiId=outputs.api_id).get("CorsConfiguration", {}).get("AllowOrigins"):
+        return
+    rules = Template.load().resources["HttpApi"]["Properties"]["CorsConfiguration"]
+    rules = rules | {"AllowOrigins": list(settings.allowed_origins)}
+    api.update_api(ApiId=outputs.api_id, CorsConfiguration=rules)
+
+
+def _outputs(stack: Stack, code_bucket: str, *, has_changed: bool) -> StackOutputs:
+    values = stack.outputs()
+    return StackOutputs(
+        stack=stack.name,
+        bucket=values["BucketName"],
+        table=values["TableName"],
+        code_bucket=code_bucket,
+        api_id=values["ApiId"],
+        api_url=values["ApiUrl"],
+        inference_role_arn=values["InferenceRoleArn"],
+        inference_layer_arn=values["InferenceLayerArn"],
+        ingest_function=values["IngestFunctionName"],
+        deployer_policy_arn=values["DeployerPolicyArn"],
+        has_changed=has_changed,
+    )

@@ -1,0 +1,30 @@
+"""What the commands share: exit codes, parameters and the one JSON object."""
+
+import json
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+
+AsJson = Annotated[
+    bool,
+    Parameter(
+        "--json",
+        negative="",
+        show_default=False,
+        help="Print one JSON object; all else goes to stderr.",
+    ),
+]
+Name = Annotated[str, Parameter(help="The project, such as 'my-cat'.")]
+JobId = Annotated[str | None, Parameter(help="The job's id, as `exemplar details` shows it.")]
+
+
+def about(text: str) -> Parameter:
+    """A parameter's line in the help; a flag has no `--no-` form and shows no default."""
+    return Parameter(help=text, negative="", show_default=False)
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """ASCII only, so that no terminal's encoding can break it."""
+    print(json.dumps(document, default=str))

@@ -1,0 +1,155 @@
+"""Prefect's side of the system: pools, blocks, automation and the deployments of prefect.yaml.
+
+`python -m deployments.orchestration --apply` may be repeated; it changes only what differs.
+`PREFECT_API_URL` says where.
+"""
+
+import argparse
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.exceptions import ObjectAlreadyExists
+from prefect.states import AwaitingRetry, Crashed
+from prefect_aws import AwsClientParameters, AwsCredentials, S3Bucket
+
+from contracts.errors import ExemplarError
+from tasks import clients
+from tasks.settings import settings
+
+SOURCE = Path(__file__).resolve().parents[1]
+RESUMABLE = "resumable"
+BLOCK = "exemplar"
+
+
+def pool_names() -> list[str]:
+    """Work pools that prefect.yaml names."""
+    document = yaml.safe_load((SOURCE / "prefect.yaml").read_text())
+    return sorted({deployment["work_pool"]["name"] for deployment in document["deployments"]})
+
+
+def create_pools(client: SyncPrefectClient, pool_type: str) -> None:
+    """Pools that exist keep their settings."""
+    for name in pool_names():
+        try:
+            client.create_work_pool(WorkPoolCreate(name=name, type=pool_type))
+        except ObjectAlreadyExists:
+            continue
+
+
+def save_blocks() -> None:
+    """Credentials and result storage as blocks, for flows of the system's engineers.
+
+    On AWS the credentials block is empty: the machine's role counts.
+    """
+    parameters: dict[str, Any] = {}
+    if settings().place == "local":
+        clients.refuse_real_account()
+        session = clients.session()
+        endpoint = clients.s3().meta.endpoint_url
+        parameters = {
+            "aws_access_key_id": session.get_credentials().access_key,  # type: ignore[union-attr]
+            "aws_secret_access_key": session.get_credentials().secret_key,  # type: ignore[union-attr]
+            "aws_client_parameters": AwsClientParameters(endpoint_url=endpoint),
+        }
+    credentials = AwsCredentials(region_name=settings().region, **parameters)
+    credentials.save(BLOCK, overwrite=True)
+    S3Bucket(
+        bucket_name=settings().bucket, bucket_folder="prefect-results", credentials=credentials
+    ).save(BLOCK, overwrite=True)
+
+
+def resume_automation() -> AutomationCore:
+    """A resumable run whose process was lost is queued again: same run, next attempt."""
+    return AutomationCore(
+        name="resume lost pipelines",
+        description="A crashed pipeline goes on from the last step that ended.",
+        trigger=EventTrigger(
+            expect={"prefect.flow-run.Crashed"},
+            match_related={
+                "prefect.resource.id": f"prefect.tag.{RESUMABLE}",
+                "prefect.resource.role": "tag",
+            },
+            posture=Posture.Reactive,
+            threshold=1,
+            within=timedelta(0),
+        ),
+        actions=[
+            ChangeFlowRunState(
+                state=StateType.SCHEDULED,
+                name="AwaitingRetry",
+                message="its process was lost",
+                force=False,
+            )
+        ],
+    )
+
+
+def save_automation(client: SyncPrefectClient) -> None:
+    """Create it unless one of that name exists."""
+    wanted = resume_automation()
+    if not client.read_automations_by_name(wanted.name):
+        client.create_automation(wanted)
+
+
+def apply_deployments() -> None:
+    """Apply prefect.yaml. Raises `ExemplarError` with what Prefect said."""
+    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
+    done = subprocess.run(
+        command, cwd=SOURCE, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise ExemplarError(
+            f"prefect.yaml could not be applied: {(done.stdout + done.stderr)[-1_500:]}",
+            fix="correct prefect.yaml and run the command again",
+        )
+
+
+def resume_orphans(client: SyncPrefectClient, pool: str) -> int:
+    """Free runs that claim to be running although their worker is gone; return how many.
+
+    To be called while no worker of the pool runs. Resumable ones are queued again; of the others
+    whoever waits for them learns that they crashed.
+    """
+    runs = [run for run in _unfinished(client) if run.work_pool_name == pool]
+    for run in runs:
+        state: State[Any] = (
+            AwaitingRetry() if RESUMABLE in run.tags else Crashed(message="its worker was lost")
+        )
+        client.set_flow_run_state(run.id, state, force=True)
+    return len(runs)
+
+
+def _unfinished(client: SyncPrefectClient) -> list[FlowRun]:
+    wanted = FlowRunFilter.model_validate({"state": {"type": {"any_": ["RUNNING", "PENDING"]}}})
+    return client.read_flow_runs(flow_run_filter=wanted)
+
+
+def main() -> None:
+    """Apply everything, and free lost runs of pools that have no worker now."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--apply", action="store_true", help="pools, blocks, deployments")
+    parser.add_argument("--pool-type", default="process", help="type of pools made anew")
+    parser.add_argument("--orphans-of", nargs="*", default=[], help="pools without a worker")
+    arguments = parser.parse_args()
+    with get_client(sync_client=True) as client:
+        if arguments.apply:
+            create_pools(client, arguments.pool_type)
+            save_blocks()
+            save_automation(client)
+            apply_deployments()
+        for pool in arguments.orphans_of:
+            resume_orphans(client, pool)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""What the commands print for people; all of it may hold other people's text."""
+
+import shlex
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from contracts.errors import ExemplarError
+from deployments.folder import LabelledFolder
+from deployments.job_logs import LogLine
+from deployments.printable import printable
+from deployments.remote_job import RemoteJob, TrainResult
+
+_DETAILS_SHOWN = 20
+_SKIPPED_SHOWN = 5
+
+
+def say(console: Console, line: str, style: str = "") -> None:
+    """One line as it is: no markup, and no break inside an address or a command."""
+    console.print(Text(printable(line), style=style), soft_wrap=True)
+
+
+def show_error(console: Console, error: ExemplarError) -> None:
+    """What is wrong, the list of places, and what to do."""
+    say(console, f"error: {error.message}", "bold red")
+    _show_reasons(console, error.details, error.fix)
+
+
+def show_folder(console: Console, folder: LabelledFolder) -> None:
+    """How many pictures of which classes, and what was left out why."""
+    names = ", ".join(folder.classes[:10]) + (" …" if len(folder.classes) > 10 else "")
+    say(console, f"{len(folder.files):,} pictures in {len(folder.classes)} classes: {names}")
+    for skipped in folder.skipped[:_SKIPPED_SHOWN]:
+        say(console, f"  skipped {skipped.name}: {skipped.reason}", "dim")
+    if len(folder.skipped) > _SKIPPED_SHOWN:
+        say(console, f"  skipped {len(folder.skipped) - _SKIPPED_SHOWN:,} more", "dim")
+
+
+def show_result(console: Console, result: TrainResult) -> None:
+    """The sentence, the decision, the endpoint and how to try it; or why there is none."""
+    if result.failure:
+        say(console, f"failed: {result.failure.get('message', '')}", "bold red")
+        _show_reasons(console, result.failure.get("details"), result.failure.get("fix"))
+        return
+    if result.is_failure:
+        say(console, f"job {result.job_id} was {result.state}", "bold red")
+        return
+    if result.sentence or result.accuracy is not None:
+        say(console, _accuracy_line(result), "bold")
+    if reason := result.decision.get("reason"):
+        verb = "promoted" if result.decision.get("promote") else "not promoted"
+        say(console, f"{verb}: {reason}")
+    if result.endpoint:
+        say(console, f"endpoint: {result.endpoint}")
+        say(console, f"try it:   {curl_line(result.project, result.endpoint)}")
+    if not result.state.is_final:
+        say(console, f"job {result.job_id} is {result.state}")
+
+
+def show_cancelled(console: Console, job: RemoteJob) -> None:
+    """What became of a job that was cancelled."""
+    say(console, f"job {job.job_id} of {job.project}: {job.message or job.state}")
+
+
+def curl_line(project: str, endpoint: str) -> str:
+    """A command that can be pasted; the key is looked up, not shown."""
+    return (
+        f'curl -H "x-api-key: $(exemplar key {shlex.quote(project)})" '
+        f"-H 'Content-Type: image/jpeg' --data-binary @picture.jpg {shlex.quote(endpoint)}"
+    )
+
+
+def show_projects(console: Console, projects: list[dict[str, Any]]) -> None:
+    """One row a project."""
+    if not projects:
+        say(console, "no projects yet; start with: exemplar train FOLDER --project my-cat")
+        return
+    _show_table(
+        console,
+        ("project", "classes", "model", "accuracy", "endpoint"),
+        [
+            (
+                project["project"],
+                len(project["classes"]),
+                project["model_version"] or "–",
+                _share(project["metrics"].get("accuracy")),
+                project["endpoint"] or "–",
+            )
+            for project in projects
+        ],
+    )
+
+
+def show_details(console: Console, details: dict[str, Any]) -> None:
+    """One project: what it is, what it answers, its jobs and its versions."""
+    say(console, details["project"], "bold")
+    facts = {
+        "classes": ", ".join(details["classes"]),
+        "data set": details["dataset_version"][:12],
+        "model": details["model_version"],
+        "accuracy": details["metrics"].get("sentence")
+        or _share(details["metrics"].get("accuracy")),
+        "endpoint": details["endpoint"],
+    }
+    for name, fact in facts.items():
+        say(console, f"  {name:<9} {fact or '–'}")
+    jobs = [
+        (_when(j["created_at"]), j["job_id"], j["state"], j["message"]) for j in details["jobs"]
+    ]
+    versions = [
+        (_when(v["promoted_at"]), v["model_version"], _share(v["accuracy"]), v["reason"])
+        for v in details["versions"]
+    ]
+    if jobs:
+        _show_table(console, ("started", "job", "state", "message"), jobs)
+    if versions:
+        _show_table(console, ("promoted", "version", "accuracy", "reason"), versions)
+
+
+def show_prediction(console: Console, file: str, answer: dict[str, Any]) -> None:
+    """The label with its probability, and which model said so."""
+    label = answer.get("label")
+    probabilities = answer.get("probabilities") or {}
+    best = max(probabilities.values(), default=None)
+    says = "none of the classes" if label is None else label
+    version = answer.get("model_version", "")
+    say(console, f"{file}: {says} ({_share(best)}, {version})")
+
+
+def show_log(console: Console, lines: Iterable[LogLine]) -> None:
+    """One line an entry."""
+    for line in lines:
+        say(console, f"{line.at[:19]}  {line.level:<8} {line.run}  {line.message}")
+
+
+def _accuracy_line(result: TrainResult) -> str:
+    line = result.sentence or f"right {_share(result.accuracy)} of the time on the test pictures"
+    if result.interval is None:
+        return line
+    low, high = result.interval
+    return f"{line} (95 % interval {low:.1%} to {high:.1%})"
+
+
+def _show_reasons(console: Console, details: Any, fix: Any) -> None:
+    reasons = [str(line) for line in details] if isinstance(details, list) else []
+    for line in reasons[:_DETAILS_SHOWN]:
+        say(console, f"  - {line}")
+    if len(reasons) > _DETAILS_SHOWN:
+        say(console, f"  - and {len(reasons) - _DETAILS_SHOWN} more")
+    if fix:
+        say(console, f"fix: {fix}")
+
+
+def _show_table(
+    console: Console, heads: tuple[str, ...], rows: Iterable[tuple[object, ...]]
+) -> None:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    console.print(table)
+
+
+def _share(value: Any) -> str:
+    return f"{value:.1%}" if isinstance(value, int | float) else "–"
+
+
+def _when(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))

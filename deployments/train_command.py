@@ -1,0 +1,140 @@
+"""`exemplar train`: the one command that waits, and may be interrupted while it does."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from contracts.errors import ExemplarError
+from deployments.options import FAILED, INTERRUPTED, AsJson, Name, about, print_json
+
+if TYPE_CHECKING:
+    from deployments.client import Exemplar, TrainOptions
+    from deployments.progress import Reporter
+    from deployments.remote_job import RemoteJob, TrainResult
+
+
+def train(
+    folder: Annotated[
+        Path, about("One folder per class, or train/ and test/ with such folders inside.")
+    ],
+    *,
+    project: Name,
+    wait: Annotated[
+        bool, Parameter(help="Stay until the job ends, or print its id and return.")
+    ] = True,
+    model: Annotated[str | None, about("Backbone, such as 'mobilenet_v2'.")] = None,
+    recipe: Annotated[str | None, about("Training recipe, such as 'balanced'.")] = None,
+    seed: Annotated[int | None, about("Seed of the split and of the training.")] = None,
+    budget_seconds: Annotated[
+        int | None, about("Stop training after this time and use the best model so far.")
+    ] = None,
+    again: Annotated[
+        bool, about("Train anew although the same job has already succeeded.")
+    ] = False,
+    json: AsJson = False,
+) -> int:
+    """Upload a folder of labelled pictures, train on it and serve the result.
+
+    Run it again after an interruption: it sends what is missing and attaches to the job.
+
+    Example: `exemplar train ./pictures --project my-cat`
+    """
+    from deployments.client import Exemplar
+    from deployments.progress import reporter_for
+
+    options = _given(model, recipe, seed, budget_seconds, again)
+    with Exemplar() as client:
+        run = _Run(client, folder, project, options, Console(stderr=json))
+        try:
+            with reporter_for(run.console) as reporter:
+                job = run.submit(reporter)
+                if wait:
+                    run.job = client.wait(project, job.job_id, reporter.on_job)
+        except KeyboardInterrupt:
+            return run.interrupted(json)
+    return run.finished(json)
+
+
+@dataclass
+class _Run:
+    """Keeps the job as last seen, so that an interruption can say what goes on without us."""
+
+    client: "Exemplar"
+    folder: Path
+    project: str
+    options: "TrainOptions"
+    console: Console
+    job: "RemoteJob | None" = None
+
+    def submit(self, reporter: "Reporter") -> "RemoteJob":
+        """Read, upload and start."""
+        from deployments.screens import show_folder
+
+        pictures = self.client.read(self.folder, reporter.on_transfer)
+        show_folder(self.console, pictures)
+        self.job = self.client.submit(pictures, self.project, reporter.on_transfer, **self.options)
+        return self.job
+
+    def interrupted(self, is_json: bool) -> int:
+        """Say what goes on and how to come back."""
+        from deployments.screens import say
+
+        if self.job is None:
+            say(Console(stderr=True), f"interrupted; go on with: {self._same_command()}")
+            document = ExemplarError("interrupted", fix=self._same_command()).as_dict()
+        else:
+            say(Console(stderr=True), f"the job goes on; attach again with: {self._same_command()}")
+            document = self._result().as_dict()
+        if is_json:
+            print_json(document)
+        return INTERRUPTED
+
+    def finished(self, is_json: bool) -> int:
+        """Print what came of it."""
+        from deployments.screens import show_result
+
+        result = self._result()
+        show_result(self.console, result)
+        if is_json:
+            print_json(result.as_dict())
+        return FAILED if result.is_failure else 0
+
+    def _result(self) -> "TrainResult":
+        from deployments.remote_job import TrainResult
+
+        assert self.job is not None
+        return TrainResult.of(self.job)
+
+    def _same_command(self) -> str:
+        """Without --again, which would begin anew once this job has succeeded."""
+        words = ["exemplar", "train", str(self.folder), "--project", self.project]
+        for name, value in self.options.items():
+            if name != "again":
+                words += [f"--{name.replace('_', '-')}", str(value)]
+        return shlex.join(words)
+
+
+def _given(
+    model: str | None,
+    recipe: str | None,
+    seed: int | None,
+    budget_seconds: int | None,
+    again: bool,
+) -> "TrainOptions":
+    """Only what was named: the defaults are the server's."""
+    options: TrainOptions = {}
+    if model is not None:
+        options["model"] = model
+    if recipe is not None:
+        options["recipe"] = recipe
+    if seed is not None:
+        options["seed"] = seed
+    if budget_seconds is not None:
+        options["budget_seconds"] = budget_seconds
+    if again:
+        options["again"] = True
+    return options

@@ -1,0 +1,17 @@
+"""Turn a frozen upload into a data set that can be trained on."""
+
+from prefect import flow
+
+from contracts.identity import Project
+from contracts.status import Stage
+from tasks.datasets import prepare_version
+from tasks.progress import Progress
+
+
+@flow
+def prepare(user: str, project: str, frozen_version: str, job_id: str = "") -> str:
+    """Check every picture, group duplicates, split, report; return the dataset version."""
+    owner = Project(user, project)
+    progress = Progress(owner, job_id)
+    with progress.stage(Stage.PREPARE, "opening every picture"):
+        return prepare_version(owner, frozen_version, progress)

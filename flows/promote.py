@@ -1,0 +1,37 @@
+"""Serve a model version instead of the champion if it is better."""
+
+from models.champion import Decision, decide
+from prefect import flow
+
+from contracts.identity import Project
+from contracts.status import Stage
+from tasks.progress import Progress
+from tasks.records import publish_decision, record_release
+from tasks.registry import register
+from tasks.release import release
+from tasks.scoring import score, score_champion
+
+
+@flow
+def promote(
+    user: str,
+    project: str,
+    model_version: str,
+    dataset_version: str,
+    job_id: str = "",
+    is_draft: bool = False,
+) -> Decision:
+    """Release this model version if it scores better on the frozen test set."""
+    owner = Project(user, project)
+    progress = Progress(owner, job_id)
+    stage = Stage.PROMOTE_DRAFT if is_draft else Stage.PROMOTE
+    with progress.stage(stage, "comparing with what serves now"):
+        candidate = score(owner, model_version, dataset_version)
+        champion = score_champion(owner, dataset_version)
+        decision = decide(candidate, champion)
+        if decision.promote:
+            released = release(owner, model_version, dataset_version)
+            record_release(owner, candidate, decision, released, progress)
+        publish_decision(candidate, champion, decision, progress)
+        register(owner, model_version, candidate, decision)
+    return decision

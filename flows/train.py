@@ -1,0 +1,27 @@
+"""Fine-tune a pretrained model on a dataset version."""
+
+from prefect import flow
+
+from contracts.identity import Project
+from tasks.progress import Progress
+from tasks.training import train_model
+
+
+@flow
+def train(
+    user: str,
+    project: str,
+    dataset_version: str,
+    model: str = "mobilenet_v2",
+    recipe: str = "balanced",
+    seed: int = 0,
+    budget_seconds: int = 3_600,
+    job_id: str = "",
+) -> str:
+    """Train, checkpoint every epoch, export, store the bundle; return the model version.
+
+    Run again after a kill it goes on from its last checkpoint.
+    """
+    owner = Project(user, project)
+    progress = Progress(owner, job_id)
+    return train_model(owner, dataset_version, model, recipe, seed, budget_seconds, progress)

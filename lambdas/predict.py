@@ -1,0 +1,110 @@
+"""A project's endpoint: load once, then decode, predict and encode per request."""
+
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from contracts.errors import ExemplarError, NotFound
+from contracts.identity import Project
+from serving.access import KeyCheck
+from serving.predictor import Predictor
+from serving.request import picture_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+BUNDLE = Path(__file__).parent.parent / "bundle"
+
+log = logging.getLogger(__name__)
+log.setLevel(logging.INFO)
+
+
+@cache
+def predictor() -> Predictor:
+    """The bundle that was packed with this code, checked against its checksums."""
+    return Predictor.load(BUNDLE)
+
+
+@cache
+def key_check() -> KeyCheck:
+    """One per container."""
+    project = Project(os.environ["EXEMPLAR_USER"], os.environ["EXEMPLAR_PROJECT"])
+    key = {"pk": {"S": f"PROJECT#{project.slug}"}, "sk": {"S": "KEYS"}}
+
+    def read() -> frozenset[str]:
+        answer = _table().get_item(TableName=os.environ["EXEMPLAR_TABLE"], Key=key)
+        return frozenset(answer.get("Item", {}).get("hashes", {}).get("SS", []))
+
+    return KeyCheck(read)
+
+
+@cache
+def _table() -> "DynamoDBClient":
+    import boto3  # 200 ms that a health check need not wait for
+
+    return boto3.client("dynamodb")
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Function URL event to response; a direct call, which IAM has let through, gets the document.
+
+    Every answer carries `model_version` and `request_id`.
+    """
+    started = time.perf_counter()
+    request_id = getattr(context, "aws_request_id", "") or ""
+    try:
+        status, body = 200, _answer(event)
+    except ExemplarError as error:
+        status, body = error.http_status, error.as_dict()
+    except Exception:
+        log.exception("unexpected error")
+        hidden = ExemplarError("the prediction failed", fix="try again; report it if it stays so")
+        status, body = 500, hidden.as_dict()
+    body |= {"request_id": request_id, "model_version": _version()}
+    _log_line(request_id, status, body, time.perf_counter() - started)
+    return body if "requestContext" not in event else _response(status, body)
+
+
+def _answer(event: Mapping[str, Any]) -> dict[str, Any]:
+    http = (event.get("requestContext") or {}).get("http") or {}
+    if http.get("method") == "GET":
+        if event.get("rawPath", "/") in {"/", "/health"}:
+            return {"status": "ok"}
+        raise NotFound("there is nothing here", fix="POST a picture to /")
+    if "requestContext" in event:
+        key_check().check(_key(event))
+    prediction = predictor().answer(picture_of(event))
+    return {"label": prediction.label, "probabilities": prediction.probabilities}
+
+
+def _key(event: Mapping[str, Any]) -> str:
+    headers = {k.lower(): str(v) for k, v in (event.get("headers") or {}).items()}
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    bearer = token.strip() if scheme.lower() == "bearer" else ""
+    return headers.get("x-api-key", "") or bearer
+
+
+def _version() -> str:
+    try:
+        return predictor().card.model_version
+    except ExemplarError:
+        return ""
+
+
+def _response(status: int, body: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "statusCode": status,
+        "headers": {"content-type": "application/json", "cache-control": "no-store"},
+        "body": json.dumps(body, ensure_ascii=False),
+    }
+
+
+def _log_line(request_id: str, status: int, body: dict[str, Any], seconds: float) -> None:
+    line = {"request_id": request_id, "status": status, "ms": round(seconds * 1_000, 1)}
+    line |= {"model_version": body["model_version"], "label": body.get("label")}
+    log.info(json.dumps(line, ensure_ascii=False))

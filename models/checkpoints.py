@@ -1,0 +1,177 @@
+"""What training leaves on disk: the last epoch to go on from, and the best one to use."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from typing_extensions import override
+
+from contracts.errors import InvalidRequest
+from models import zoo
+from models.module import FineTuning
+from models.recipe import Recipe
+from models.torchlibs import lightning, torch
+
+LAST_CHECKPOINT: Final = "last.ckpt"
+BEST_CHECKPOINT: Final = "best.pt"
+
+
+@dataclass(frozen=True, slots=True)
+class EpochResult:
+    """Figures of one finished epoch; epoch 0 is the solved head on frozen features."""
+
+    epoch: int
+    epochs: int  # planned, without epoch 0
+    train_loss: float | None  # mean, with augmentation and label smoothing
+    val_loss: float
+    val_accuracy: float  # 0..1
+    seconds: float
+    images_per_second: float  # training pictures; 0 in epoch 0
+
+    def is_better_than(self, other: "EpochResult | None") -> bool:
+        """Higher accuracy, and among equals the lower loss."""
+        if other is None:
+            return True
+        return (self.val_accuracy, -self.val_loss) > (other.val_accuracy, -other.val_loss)
+
+
+class Keeper(lightning.Callback):
+    """Keeps the last and the best epoch and ends training when nothing improves any more.
+
+    The last checkpoint holds the best weights, too: resuming needs that one file.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        recipe: Recipe,
+        *,
+        budget_seconds: float | None = None,
+        on_epoch: Callable[[EpochResult], None] | None = None,
+        on_checkpoint: Callable[[Path], None] | None = None,
+    ) -> None:
+        """Write into `folder`; callbacks run after the files are complete."""
+        super().__init__()
+        self.folder, self.recipe = folder, recipe
+        self.on_epoch, self.on_checkpoint = on_epoch, on_checkpoint
+        self.best: EpochResult | None = None
+        self.last_epoch = 0
+        self.speeds: list[float] = []  # training pictures per second, of each epoch run here
+        self._weights: dict[str, torch.Tensor] = {}  # of the best epoch
+        self._deadline = None if budget_seconds is None else time.monotonic() + budget_seconds
+        self._epoch_started = self._training_ended = 0.0
+
+    def record(self, result: EpochResult, module: FineTuning) -> None:
+        """Take note of a finished epoch and write `best.pt` if it is the best."""
+        self.last_epoch = result.epoch
+        if result.is_better_than(self.best):
+            self.best = result
+            state = module.classifier.state_dict()
+            self._weights = {name: value.detach().cpu().clone() for name, value in state.items()}
+            self.write_best()
+
+    def write_best(self) -> Path:
+        """Write `best.pt`: plain tensors and numbers, loadable with `weights_only`."""
+        target = self.folder / BEST_CHECKPOINT
+        content = {
+            "recipe": self.recipe.as_dict(),
+            "classes": len(self._weights["head.bias"]),
+            "weights": self._weights,
+        }
+        part = target.with_suffix(".part")
+        torch.save(content, part)
+        part.replace(target)
+        return target
+
+    @override
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        """Start the clock."""
+        self._epoch_started = time.monotonic()
+
+    @override
+    def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
+        """Training of this epoch is over; speed is counted without validation."""
+        self._training_ended = time.monotonic()
+
+    @override
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Write the checkpoints, then tell the caller, then decide whether to go on."""
+        result = self._result(trainer, pl_module)
+        self.speeds.append(result.images_per_second)
+        self.record(result, pl_module)
+        target = self.folder / LAST_CHECKPOINT
+        part = target.with_suffix(".part")
+        trainer.save_checkpoint(part)
+        part.replace(target)
+        if self.on_checkpoint:
+            self.on_checkpoint(target)
+        if self.on_epoch:
+            self.on_epoch(result)
+        trainer.should_stop = self._is_out_of_patience(result) or self._is_out_of_time(result)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Travel inside the last checkpoint."""
+        assert self.best is not None
+        figures = {name: getattr(self.best, name) for name in self.best.__dataclass_fields__}
+        return {"recipe": self.recipe.as_dict(), "best": figures, "weights": self._weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Come back out of it. Raises `InvalidRequest` for another recipe's checkpoint."""
+        if state_dict["recipe"] != self.recipe.as_dict():
+            raise InvalidRequest(
+                f"the checkpoint belongs to another recipe ({state_dict['recipe']})",
+                fix="resume with the same recipe, or start anew in another folder",
+            )
+        self.best = EpochResult(**state_dict["best"])
+        self._weights = state_dict["weights"]
+        self.write_best()
+
+    def _result(self, trainer: Any, module: FineTuning) -> EpochResult:
+        now = time.monotonic()
+        pictures = len(trainer.train_dataloader.dataset)
+        return EpochResult(
+            epoch=module.current_epoch + 1,
+            epochs=self.recipe.epochs,
+            train_loss=float(module.train_loss.compute()),
+            val_loss=float(module.val_loss.compute()),
+            val_accuracy=float(module.val_accuracy.compute()),
+            seconds=now - self._epoch_started,
+            images_per_second=pictures / max(self._training_ended - self._epoch_started, 1e-9),
+        )
+
+    def _is_out_of_patience(self, result: EpochResult) -> bool:
+        assert self.best is not None
+        return result.epoch - self.best.epoch >= self.recipe.patience
+
+    def _is_out_of_time(self, result: EpochResult) -> bool:
+        return self._deadline is not None and time.monotonic() + result.seconds > self._deadline
+
+
+def check_last(path: Path) -> None:
+    """Raise `InvalidRequest` unless `path` is a whole checkpoint of `Keeper`."""
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        if not any(name.startswith("Keeper") for name in saved["callbacks"]):
+            raise KeyError("Keeper")
+    except Exception as error:  # torch.load raises almost anything on a broken file
+        raise InvalidRequest(
+            f"{path.name} is no checkpoint to resume from: {str(error)[:200]}",
+            fix=f"give a {LAST_CHECKPOINT} that training wrote, or start anew",
+        ) from error
+
+
+def load_best(path: Path) -> tuple[zoo.Classifier, Recipe]:
+    """Rebuild the classifier of a `best.pt` in evaluation mode. Raises `InvalidRequest`."""
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        recipe = Recipe.from_dict(saved["recipe"])
+        classifier = zoo.build(recipe.backbone, saved["classes"])
+        classifier.load_state_dict(saved["weights"])
+    except Exception as error:  # as above
+        raise InvalidRequest(
+            f"{path.name} holds no trained model: {str(error)[:200]}",
+            fix=f"give the {BEST_CHECKPOINT} that training wrote",
+        ) from error
+    return classifier.eval(), recipe

@@ -1,0 +1,176 @@
+"""What was found in a data set, as numbers, as Markdown and as a page of its own."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from contracts.manifest import Example, Flag, Manifest, Split
+from models.report_page import html_page, markdown_page
+
+MAX_NAMED: Final = 20  # files or groups listed per finding; the manifest has all of them
+
+
+@dataclass(frozen=True, slots=True)
+class ClassCounts:
+    """How many examples of a class are used for what."""
+
+    name: str
+    train: int
+    validation: int
+    test: int
+    set_aside: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Examples that share a flag; `files` and `notes` belong together and are capped."""
+
+    reason: str
+    count: int
+    files: list[str]
+    notes: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Quantiles of one measure over the examples that are used."""
+
+    name: str
+    minimum: float
+    lower_quarter: float
+    median: float
+    upper_quarter: float
+    maximum: float
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetReport:
+    """Everything a person should know before trusting a model trained on this."""
+
+    project: str
+    version: str
+    examples: int
+    usable: int
+    classes: list[ClassCounts]
+    set_aside: list[Finding]
+    unusual: list[Finding]  # used, but worth a look
+    near_duplicate_groups: int
+    near_duplicates: list[list[str]]  # capped
+    mixed_groups: int
+    mixed_labels: list[list[str]]  # near duplicates under different labels, `file (class)`; capped
+    distributions: list[Distribution]
+
+    def summary(self) -> dict[str, Any]:
+        """The short form for a project's record and the page: its size is bounded."""
+        return {
+            "examples": self.examples,
+            "usable": self.usable,
+            "classes": [asdict(counts) for counts in self.classes[:100]],
+            "set_aside": [
+                {
+                    "reason": finding.reason,
+                    "count": finding.count,
+                    "files": [name[:200] for name in finding.files[:5]],
+                    "note": finding.notes[0][:300] if finding.notes else "",
+                }
+                for finding in self.set_aside
+            ],
+            "near_duplicate_groups": self.near_duplicate_groups,
+            "mixed_label_groups": self.mixed_groups,
+        }
+
+    def as_markdown(self) -> str:
+        """Tables for a Prefect artifact; names are escaped."""
+        return markdown_page(self)
+
+    def as_html(self) -> str:
+        """One self-contained page without scripts; names are escaped."""
+        return html_page(self)
+
+
+def report(manifest: Manifest) -> DatasetReport:
+    """Describe a prepared manifest."""
+    used = [example for example in manifest.examples if example.split]
+    groups = _groups(used)
+    mixed = [group for group in groups if len({e.class_index for e in group}) > 1]
+    return DatasetReport(
+        project=manifest.project.slug,
+        version=manifest.version,
+        examples=len(manifest.examples),
+        usable=len(used),
+        classes=_class_counts(manifest),
+        set_aside=_findings(example for example in manifest.examples if not example.split),
+        unusual=_findings(e for e in used if Flag.OUTLIER_SIZE in e.flags),
+        near_duplicate_groups=len(groups),
+        near_duplicates=[[e.source for e in g[:MAX_NAMED]] for g in groups[:MAX_NAMED]],
+        mixed_groups=len(mixed),
+        mixed_labels=[
+            [f"{e.source} ({manifest.classes[e.class_index]})" for e in group[:MAX_NAMED]]
+            for group in mixed[:MAX_NAMED]
+        ],
+        distributions=_distributions(used),
+    )
+
+
+def _class_counts(manifest: Manifest) -> list[ClassCounts]:
+    counts = Counter((example.class_index, example.split) for example in manifest.examples)
+    return [
+        ClassCounts(
+            name=name,
+            train=counts[index, Split.TRAIN],
+            validation=counts[index, Split.VALIDATION],
+            test=counts[index, Split.TEST],
+            set_aside=counts[index, None],
+        )
+        for index, name in enumerate(manifest.classes)
+    ]
+
+
+def _findings(examples: Iterable[Example]) -> list[Finding]:
+    """One finding per flag, the most frequent first."""
+    by_flag: dict[str, list[Example]] = {}
+    for example in examples:
+        # Set aside means one flag; an outlier may be a near duplicate as well.
+        flag = Flag.OUTLIER_SIZE if Flag.OUTLIER_SIZE in example.flags else example.flags[0]
+        by_flag.setdefault(flag.value, []).append(example)
+    return [
+        Finding(
+            reason=reason,
+            count=len(found),
+            files=[example.source for example in found[:MAX_NAMED]],
+            notes=[example.note for example in found[:MAX_NAMED]],
+        )
+        for reason, found in sorted(by_flag.items(), key=lambda item: -len(item[1]))
+    ]
+
+
+def _groups(used: Sequence[Example]) -> list[list[Example]]:
+    groups: dict[str, list[Example]] = {}
+    for example in used:
+        if example.group:
+            groups.setdefault(example.group, []).append(example)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _distributions(used: Sequence[Example]) -> list[Distribution]:
+    measured = [example for example in used if example.width and example.height]
+    if not measured:
+        return []
+    width = np.array([example.width for example in measured], float)
+    height = np.array([example.height for example in measured], float)
+    size = np.array([example.size_bytes for example in measured], float)
+    measures = {
+        "width in pixels": width,
+        "height in pixels": height,
+        "width over height": width / height,
+        "file size in kB": size / 1000,
+    }
+    return [_quantiles(name, values) for name, values in measures.items()]
+
+
+def _quantiles(name: str, values: "np.ndarray[Any, Any]") -> Distribution:
+    points = [round(float(q), 2) for q in np.quantile(values, [0, 0.25, 0.5, 0.75, 1])]
+    return Distribution(name, *points)

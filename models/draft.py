@@ -1,0 +1,165 @@
+"""The draft: a linear classifier on frozen features, solved in seconds and served as one graph."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+
+from contracts.errors import DataProblem
+from models.calibration import log_loss
+
+# From strong to weak regularisation, on standardised features.
+CANDIDATES: Final = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 1e-1)
+FEW_PER_CLASS: Final = 50  # below, a validation part is too small to choose by
+FOLDS: Final = 5
+
+_Rows = NDArray[np.float32]  # (n, feature_dim)
+_Labels = NDArray[np.int64]  # (n,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LinearHead:
+    """`features @ weight + bias` gives logits.
+
+    `held_out_logits` come from models that had not seen those examples: use them for temperature
+    and threshold. `validation_accuracy` is theirs, too.
+    """
+
+    weight: NDArray[np.float32]  # (feature_dim, classes)
+    bias: NDArray[np.float32]  # (classes,)
+    c_regularisation: float
+    validation_accuracy: float
+    held_out_logits: NDArray[np.float32]  # (m, classes)
+    held_out_labels: NDArray[np.int64]  # (m,)
+
+
+def fit_head(
+    features: _Rows,
+    labels: _Labels,
+    is_validation: NDArray[np.bool_],
+    classes: int,
+    learn_validation: bool = True,
+) -> LinearHead:
+    """Solve multinomial logistic regression, its regularisation chosen on held-out examples.
+
+    These are the validation part or, below `FEW_PER_CLASS`, every example in turn (cross
+    validation). With `learn_validation` the final head also learns from the validation part.
+    Raises `DataProblem` when a class has no example to learn from.
+    """
+    _check_classes(labels[~is_validation], classes)
+    usable = np.ones_like(is_validation) if learn_validation else ~is_validation
+    folds = _folds(labels, is_validation, usable, classes)
+    held_out = np.concatenate([score for _, score in folds])
+    best_c, logits = _choose_c(features, labels, folds, classes)
+    weight, bias = _solve(features[usable], labels[usable], [best_c], classes)[0]
+    return LinearHead(
+        weight=weight,
+        bias=bias,
+        c_regularisation=best_c,
+        validation_accuracy=float((logits.argmax(1) == labels[held_out]).mean()),
+        held_out_logits=logits,
+        held_out_labels=labels[held_out],
+    )
+
+
+def draft_graph(encoder: bytes, head: LinearHead) -> bytes:
+    """Join an encoder's graph and a head into one: `image` `(n, 3, s, s)` to `logits`."""
+    model = onnx.load_from_string(encoder)
+    graph = model.graph
+    features = graph.output[0].name
+    graph.initializer.extend(
+        [
+            numpy_helper.from_array(head.weight, "head.weight"),
+            numpy_helper.from_array(head.bias, "head.bias"),
+        ]
+    )
+    graph.node.append(
+        helper.make_node("Gemm", [features, "head.weight", "head.bias"], ["logits"], name="head")
+    )
+    del graph.output[:]
+    shape: list[str | int | None] = ["n", len(head.bias)]
+    graph.output.append(helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, shape))
+    onnx.checker.check_model(model)
+    serialised: bytes = model.SerializeToString()
+    return serialised
+
+
+_Fold = tuple[NDArray[np.int64], NDArray[np.int64]]  # rows to learn from, rows to score
+
+
+def _folds(
+    labels: _Labels, is_validation: NDArray[np.bool_], usable: NDArray[np.bool_], classes: int
+) -> list[_Fold]:
+    smallest = int(np.bincount(labels[usable], minlength=classes).min())
+    if is_validation.any() and smallest >= FEW_PER_CLASS:
+        return [(np.flatnonzero(~is_validation), np.flatnonzero(is_validation))]
+    rows = np.flatnonzero(usable)
+    if smallest < 2:  # nothing can be held out of a class of one
+        return [(rows, rows)]
+    splitter = StratifiedKFold(min(FOLDS, smallest), shuffle=True, random_state=0)
+    splits = splitter.split(rows, labels[rows])
+    return [(rows[learn], rows[score]) for learn, score in splits]
+
+
+def _choose_c(
+    features: _Rows, labels: _Labels, folds: list[_Fold], classes: int
+) -> tuple[float, NDArray[np.float32]]:
+    """Return the C of the least held-out log loss, and the held-out logits it gave."""
+    heads = [_solve(features[learn], labels[learn], CANDIDATES, classes) for learn, _ in folds]
+    truth = np.concatenate([labels[score] for _, score in folds])
+    by_candidate = [
+        np.concatenate(
+            [
+                features[score] @ weight + bias
+                for (_, score), (weight, bias) in zip(folds, solved, strict=True)
+            ]
+        )
+        for solved in zip(*heads, strict=True)
+    ]
+    losses = [log_loss(logits, truth) for logits in by_candidate]
+    best = int(np.argmin(losses))
+    return CANDIDATES[best], by_candidate[best]
+
+
+def _solve(
+    features: _Rows, labels: _Labels, candidates: tuple[float, ...] | list[float], classes: int
+) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """One (weight, bias) per C. Standardisation is folded in, so raw features go in."""
+    mean = features.mean(axis=0)
+    scale = features.std(axis=0)
+    scale[scale < 1e-6] = 1.0  # a feature that never varies must not blow up
+    rows = (features - mean) / scale
+    model = LogisticRegression(max_iter=300, warm_start=True, tol=1e-3)
+    solved = []
+    for c in candidates:  # each starts from the one before: neighbours have near solutions
+        model.set_params(C=c)
+        model.fit(rows, labels)
+        coefficients, intercept = _per_class(model, classes)
+        weight = (coefficients / scale).T
+        bias = intercept - mean @ weight
+        solved.append((weight.astype(np.float32), bias.astype(np.float32)))
+    return solved
+
+
+def _per_class(
+    model: LogisticRegression, classes: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`(classes, feature_dim)` and `(classes,)`, also for two classes, where one row is stored."""
+    if classes > 2:
+        return model.coef_, model.intercept_
+    half = model.coef_[0] / 2
+    return np.stack([-half, half]), np.array([-0.5, 0.5]) * model.intercept_[0]
+
+
+def _check_classes(labels: _Labels, classes: int) -> None:
+    missing = np.flatnonzero(np.bincount(labels, minlength=classes) == 0)
+    if classes < 2 or len(missing):
+        raise DataProblem(
+            f"classes {missing.tolist()} of {classes} have no training example",
+            fix="give every class pictures, and at least two classes",
+        )

@@ -1,0 +1,158 @@
+"""A bundle's answers on a frozen test split, and the figures that follow from them."""
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.bundle import ModelCard
+from contracts.errors import InvalidRequest
+from contracts.manifest import Example
+from models.statistics import wilson_interval
+
+SCHEMA_VERSION: Final = 1
+PARITY_METRIC: Final = "parity_error"  # in a card's metrics, where a framework was exported
+_BATCH = 32
+_TIMED = 20  # pictures answered one by one for the latency
+
+
+class Scorable(Protocol):
+    """What `serving.predictor.Predictor` offers: a card, and probabilities `(n, classes)`."""
+
+    @property
+    def card(self) -> ModelCard: ...
+
+    def probabilities(self, sources: Sequence[bytes | Path]) -> NDArray[np.float32]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One model on one test split; the tuples run over the test examples, in one order."""
+
+    model_version: str
+    dataset_version: str
+    classes: tuple[str, ...]
+    sha256s: tuple[str, ...]
+    truth: tuple[int, ...]
+    predicted: tuple[int, ...]
+    confidence: tuple[float, ...]  # probability of the predicted class, 0..1
+    latency_ms: float  # median of single pictures, decoding included
+    bundle_size_bytes: int
+    parity_error: float | None = None  # largest difference of logits to the training framework
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.sha256s), len(self.truth), len(self.predicted), len(self.confidence)}
+        answers = {*self.truth, *self.predicted}
+        if len(lengths) != 1 or not answers <= set(range(len(self.classes))):
+            raise InvalidRequest(
+                f"evaluation of {self.model_version!r} is inconsistent: every example needs one "
+                f"true and one predicted class of {len(self.classes)}"
+            )
+
+    @property
+    def is_right(self) -> NDArray[np.bool_]:
+        """`(n,)`: which examples were answered rightly."""
+        right: NDArray[np.bool_] = np.equal(self.truth, self.predicted)
+        return right
+
+    @property
+    def correct(self) -> int:
+        """How many examples were answered rightly."""
+        return int(self.is_right.sum())
+
+    @property
+    def accuracy(self) -> float:
+        """Share answered rightly, 0..1; 0 without examples."""
+        return self.correct / len(self.truth) if self.truth else 0.0
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % Wilson interval of the accuracy."""
+        return wilson_interval(self.correct, len(self.truth))
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """`(classes, classes)` counts: rows are the truth, columns the answers."""
+        size = len(self.classes)
+        cells = np.array(self.truth, int) * size + np.array(self.predicted, int)
+        return np.bincount(cells, minlength=size * size).reshape(size, size)
+
+    @property
+    def per_class_recall(self) -> tuple[float, ...]:
+        """Of each class's examples, the share found; 0 for a class without examples."""
+        return _ratios(self.confusion.diagonal(), self.confusion.sum(axis=1))
+
+    @property
+    def per_class_precision(self) -> tuple[float, ...]:
+        """Of the answers naming a class, the share that was right; 0 where none named it."""
+        return _ratios(self.confusion.diagonal(), self.confusion.sum(axis=0))
+
+    def to_json(self) -> bytes:
+        """Stored form; figures that follow from the answers are left out."""
+        document = {"schema_version": SCHEMA_VERSION} | asdict(self)
+        return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> "Evaluation":
+        """Parse. Raises `InvalidRequest` for another schema or a broken form."""
+        try:
+            document: dict[str, Any] = json.loads(data)
+            if document.pop("schema_version") != SCHEMA_VERSION:
+                raise InvalidRequest("the evaluation's schema is unknown")
+            for name in ("classes", "sha256s", "truth", "predicted", "confidence"):
+                document[name] = tuple(document[name])
+            return cls(**document)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InvalidRequest(f"this is no evaluation: {error}") from error
+
+
+def evaluate(
+    predictor: Scorable,
+    *,
+    manifest_version: str,
+    examples: Sequence[Example],
+    paths: Sequence[Path],
+    bundle_size_bytes: int,
+    on_progress: Callable[[float], None] = lambda _: None,
+) -> Evaluation:
+    """Let a bundle answer test examples through the serving code; `paths` are their pictures.
+
+    The bundle's classes must be those of the manifest, in its order.
+    """
+    rows = []
+    for start in range(0, len(paths), _BATCH):
+        rows.append(predictor.probabilities(paths[start : start + _BATCH]))
+        on_progress(min(start + _BATCH, len(paths)) / len(paths))
+    card = predictor.card
+    probabilities = np.concatenate(rows or [np.empty((0, len(card.classes)), np.float32)])
+    return Evaluation(
+        model_version=card.model_version,
+        dataset_version=manifest_version,
+        classes=card.classes,
+        sha256s=tuple(example.sha256 for example in examples),
+        truth=tuple(example.class_index for example in examples),
+        predicted=tuple(probabilities.argmax(axis=1).tolist()),
+        confidence=tuple(round(float(p), 6) for p in probabilities.max(axis=1)),
+        latency_ms=_median_latency_ms(predictor, paths),
+        bundle_size_bytes=bundle_size_bytes,
+        parity_error=card.metrics.get(PARITY_METRIC),
+    )
+
+
+def _median_latency_ms(predictor: Scorable, paths: Sequence[Path]) -> float:
+    seconds = []
+    for path in paths[:_TIMED]:
+        started = time.perf_counter()
+        predictor.probabilities([path])
+        seconds.append(time.perf_counter() - started)
+    return 1000 * statistics.median(seconds) if seconds else 0.0
+
+
+def _ratios(parts: NDArray[np.int64], wholes: NDArray[np.int64]) -> tuple[float, ...]:
+    return tuple((parts / np.maximum(wholes, 1)).tolist())

@@ -1,0 +1,177 @@
+"""One training step and its schedule, as a Lightning module."""
+
+from typing import Any
+
+import numpy as np
+from typing_extensions import override
+
+from contracts.bundle import Preprocessing
+from models.data import Batch
+from models.draft import LinearHead
+from models.recipe import Recipe
+from models.torchlibs import lightning, torch, torchmetrics
+from models.zoo import Classifier, frozen_copy, in_channels_last, pooled
+
+nn = torch.nn
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+
+
+class FineTuning(lightning.LightningModule):
+    """Trains a classifier's head and last blocks on uint8 batches."""
+
+    scale: torch.Tensor
+    shift: torch.Tensor
+
+    def __init__(
+        self, classifier: Classifier, recipe: Recipe, preprocessing: Preprocessing, steps: int
+    ) -> None:
+        """Unfreeze what the recipe says; `steps` is the number of optimizer steps in all epochs."""
+        super().__init__()
+        in_channels_last(classifier.blocks)
+        self.classifier = classifier
+        self.recipe = recipe
+        self.steps = max(steps, 1)
+        self.first = classifier.unfreeze(recipe.unfrozen_blocks)
+        # In a tuple, so that it is neither trained nor saved.
+        self._frozen = (frozen_copy(nn.Sequential(*list(classifier.blocks)[: self.first])),)
+        classes = classifier.head.out_features
+        self.train_loss = torchmetrics.MeanMetric()
+        self.val_loss = torchmetrics.MeanMetric()
+        self.val_accuracy = torchmetrics.classification.MulticlassAccuracy(classes, average="micro")
+        mean, std = (
+            torch.tensor(v).view(1, 3, 1, 1) for v in (preprocessing.mean, preprocessing.std)
+        )
+        self.register_buffer("scale", 1 / (255 * std), persistent=False)
+        self.register_buffer("shift", mean / std, persistent=False)
+
+    def to_input(self, pixels: torch.Tensor) -> torch.Tensor:
+        """`(n, size, size, 3)` uint8 to the model's input, equal to serving's `normalise`."""
+        # A permuted NHWC tensor already is channels_last: no copy.
+        return pixels.permute(0, 3, 1, 2) * self.scale - self.shift
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """`(n, size, size, 3)` uint8 to logits `(n, classes)`."""
+        return self.logits(self.to_input(pixels))
+
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
+        """`(n, 3, size, size)` to `(n, classes)`; no gradient enters the frozen blocks."""
+        with torch.no_grad():
+            maps = self._frozen[0](images.contiguous(memory_format=torch.channels_last))
+        features = pooled(self.classifier.blocks[self.first :](maps))
+        return self.classifier.classify(features)
+
+    @override
+    def setup(self, stage: str) -> None:
+        """Bring the frozen blocks to the device that training happens on."""
+        self._frozen[0].to(self.device)
+
+    @override
+    def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
+        """Cross-entropy of an augmented batch; it applies the softmax itself."""
+        pixels, labels = batch
+        logits = self.logits(augment(self.to_input(pixels), self.recipe))
+        loss = nn.functional.cross_entropy(
+            logits, labels, label_smoothing=self.recipe.label_smoothing
+        )
+        self.train_loss.update(loss.detach(), len(labels))
+        return loss
+
+    @override
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Collect loss (without smoothing) and accuracy."""
+        pixels, labels = batch
+        logits = self(pixels)
+        self.val_loss.update(nn.functional.cross_entropy(logits, labels), len(labels))
+        self.val_accuracy.update(logits, labels)
+
+    def on_train_epoch_start(self) -> None:
+        """Draw this epoch's augmentation and dropout from seed and epoch alone: runs can resume."""
+        torch.manual_seed(self.recipe.seed * 100_003 + self.current_epoch)
+        self.train_loss.reset()
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin the epoch's figures anew."""
+        self.val_loss.reset()
+        self.val_accuracy.reset()
+
+    def on_validation_epoch_end(self) -> None:
+        """Hand the figures to the loggers."""
+        self.log("val_loss", self.val_loss.compute())
+        self.log("val_accuracy", self.val_accuracy.compute())
+
+    def on_train_epoch_end(self) -> None:
+        """Hand the mean training loss to the loggers."""
+        self.log("train_loss", self.train_loss.compute())
+
+    def train(self, mode: bool = True) -> "FineTuning":
+        """Switch modes; frozen blocks, and batch norm if the recipe says so, stay in evaluation."""
+        super().train(mode)
+        self.classifier.blocks[: self.first].eval()
+        if self.recipe.freeze_batch_norm:
+            for module in self.classifier.modules():
+                if isinstance(module, _NORMS):
+                    module.eval()
+        return self
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with a one-cycle schedule; the head has a learning rate of its own."""
+        head = list(self.classifier.head.parameters())
+        blocks = [p for p in self.classifier.blocks.parameters() if p.requires_grad]
+        rates = [self.recipe.head_learning_rate, self.recipe.learning_rate]
+        groups = [
+            {"params": parameters, "lr": rate}
+            for parameters, rate in zip((head, blocks), rates, strict=True)
+            if parameters
+        ]
+        optimizer = torch.optim.AdamW(groups, weight_decay=self.recipe.weight_decay)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate_share)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def _rate_share(self, step: int) -> float:
+        """Share of the peak learning rate: a linear rise, then a cosine down to 0."""
+        warmup = self.recipe.warmup_share * self.steps
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        left = (step - warmup) / max(self.steps - warmup, 1)
+        return 0.5 * (1 + float(np.cos(np.pi * min(left, 1.0))))
+
+
+def set_head(classifier: Classifier, head: LinearHead) -> None:
+    """Give a classifier the solved head of stage 1."""
+    with torch.no_grad():
+        classifier.head.weight.copy_(torch.from_numpy(head.weight.T))
+        classifier.head.bias.copy_(torch.from_numpy(head.bias))
+
+
+def augment(images: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+    """Crop, mirror and re-light every picture `(n, 3, size, size)` in its own way, in one go."""
+    count = len(images)
+    area = torch.empty(count).uniform_(recipe.smallest_crop, 1.0)
+    aspect = torch.empty(count).uniform_(-0.2, 0.2).exp()  # of the crop: up to 1.2 : 1 either way
+    half_width = (area * aspect).sqrt().clamp(max=1.0)
+    half_height = (area / aspect).sqrt().clamp(max=1.0)
+    mirror = 1.0 - 2.0 * (torch.rand(count) < 0.5).float() if recipe.flip else torch.ones(count)
+    transform = torch.zeros(count, 2, 3)
+    transform[:, 0, 0] = half_width * mirror
+    transform[:, 1, 1] = half_height
+    transform[:, 0, 2] = (1 - half_width) * torch.empty(count).uniform_(-1, 1)
+    transform[:, 1, 2] = (1 - half_height) * torch.empty(count).uniform_(-1, 1)
+    grid = nn.functional.affine_grid(
+        transform.to(images.device), list(images.shape), align_corners=False
+    )
+    views = nn.functional.grid_sample(
+        images, grid, mode="bilinear", padding_mode="reflection", align_corners=False
+    )
+    return _relight(views, recipe.jitter)
+
+
+def _relight(images: torch.Tensor, jitter: float) -> torch.Tensor:
+    """Change contrast around each picture's mean, and brightness, by at most `jitter` each."""
+    shape, device = (len(images), 1, 1, 1), images.device
+    contrast = 1 + torch.empty(shape).uniform_(-jitter, jitter).to(device)
+    brightness = torch.empty(shape).uniform_(-jitter, jitter).to(device)
+    mean = images.mean(dim=(1, 2, 3), keepdim=True)
+    return (images - mean) * contrast + mean + brightness

@@ -1,0 +1,127 @@
+"""How to train: one frozen record of every number that training depends on."""
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Final, Self
+
+from contracts.errors import InvalidRequest
+
+ALL_BLOCKS: Final = 1_000  # more than any backbone has
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One way to fine-tune. Stage 1 solves the head on frozen features, stage 2 trains blocks."""
+
+    name: str = "balanced"
+    backbone: str = "mobilenet_v2"  # a key of models.zoo.ZOO
+    epochs: int = 10  # of stage 2; one epoch sees every training example once
+    unfrozen_blocks: int = 8  # counted from the backbone's end; 0 leaves stage 1's model
+    solve_head: bool = True  # stage 1; only of use with pretrained weights
+    batch_size: int = 32  # examples per step
+    learning_rate: float = 3e-4  # peak, of the unfrozen blocks
+    head_learning_rate: float = 1e-3  # peak, of the classifier
+    weight_decay: float = 0.01  # per step, decoupled (AdamW)
+    warmup_share: float = 0.2  # of all steps; then the rate falls along a cosine to 0
+    label_smoothing: float = 0.1  # 0..1, probability spread over the other classes
+    dropout: float = 0.2  # 0..1, of the features before the classifier
+    freeze_batch_norm: bool = True  # keep pretrained statistics: small batches spoil them
+    smallest_crop: float = 0.6  # 0..1, least share of the picture's area a training crop keeps
+    flip: bool = True  # mirror half of the training pictures; off where left and right differ
+    jitter: float = 0.2  # 0..1, largest relative change of brightness and of contrast
+    patience: int = 5  # epochs without a better validation score before stopping
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raise `InvalidRequest` for the first value out of its range."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in _RANGES and not _is_within(value, *_RANGES[field.name]):
+                low, high = _RANGES[field.name]
+                raise InvalidRequest(
+                    f"recipe value {field.name} is {value!r}, it must lie in {low}..{high}",
+                    fix=f"use a value such as {field.default!r}",
+                )
+
+    @classmethod
+    def from_name(cls, name: str) -> Self:
+        """Return a built-in recipe. Raises `InvalidRequest` for an unknown name."""
+        if name not in RECIPES:
+            raise InvalidRequest(
+                f"recipe {name!r} is unknown", fix=f"use one of: {', '.join(sorted(RECIPES))}"
+            )
+        return cls(**asdict(RECIPES[name]))
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Build from a plain dict; raises `InvalidRequest` for unknown names and wrong types."""
+        known = {field.name: type(field.default) for field in fields(cls)}
+        for name, value in values.items():
+            if name not in known:
+                raise InvalidRequest(
+                    f"a recipe has no value {name!r}", fix=f"use one of: {', '.join(known)}"
+                )
+            if not _has_type(value, known[name]):
+                raise InvalidRequest(
+                    f"recipe value {name} is {value!r}, it must be of type {known[name].__name__}",
+                    fix=f"use a value such as {getattr(cls(), name)!r}",
+                )
+        return cls(**values)
+
+    def from_scratch(self) -> Self:
+        """Return the same recipe for a backbone without weights: nothing may stay frozen."""
+        return replace(self, unfrozen_blocks=ALL_BLOCKS, solve_head=False, freeze_batch_norm=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, for MLflow's parameters and JSON."""
+        return asdict(self)
+
+
+_RANGES: Final[dict[str, tuple[float, float]]] = {
+    "epochs": (0, 10_000),
+    "unfrozen_blocks": (0, ALL_BLOCKS),
+    "batch_size": (1, 4096),
+    "learning_rate": (0, 10),
+    "head_learning_rate": (0, 10),
+    "weight_decay": (0, 10),
+    "warmup_share": (0, 1),
+    "label_smoothing": (0, 0.99),
+    "dropout": (0, 0.99),
+    "smallest_crop": (0.01, 1),
+    "jitter": (0, 1),
+    "patience": (1, 10_000),
+    "seed": (0, 2**31 - 1),
+}
+
+
+def _is_within(value: float, low: float, high: float) -> bool:
+    return low <= value <= high  # false for NaN
+
+
+def _has_type(value: object, expected: type) -> bool:
+    if expected is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is expected
+
+
+_BALANCED: Final = Recipe()
+
+RECIPES: Final[dict[str, Recipe]] = {
+    recipe.name: recipe
+    for recipe in (
+        _BALANCED,
+        replace(_BALANCED, name="fast", epochs=4, unfrozen_blocks=4),
+        replace(_BALANCED, name="thorough", epochs=25, unfrozen_blocks=14, patience=8),
+        Recipe(
+            name="scratch",
+            backbone="cnn",
+            epochs=30,
+            unfrozen_blocks=ALL_BLOCKS,
+            solve_head=False,
+            learning_rate=2e-3,
+            head_learning_rate=2e-3,
+            label_smoothing=0.0,
+            freeze_batch_norm=False,
+            patience=10,
+        ),
+    )
+}

@@ -1,0 +1,198 @@
+"""Training a classifier: two stages, a checkpoint after every epoch, resumable at any of them."""
+
+import logging
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import numpy as np
+
+from models import zoo
+from models.checkpoints import EpochResult, Keeper, check_last
+from models.data import PictureSet, batches, decoded
+from models.draft import fit_head
+from models.module import FineTuning, set_head
+from models.recipe import Recipe
+from models.torchlibs import lightning, torch
+
+# For the process that launches training: glibc gives large buffers back to the kernel after every
+# step and faults them in again at the next. Keeping them makes a step markedly faster.
+ENVIRONMENT: Final = {
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**32 - 1),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """Pictures on this machine and their class indices. Test pictures never come here."""
+
+    train_paths: Sequence[Path]
+    train_labels: Sequence[int]
+    validation_paths: Sequence[Path]
+    validation_labels: Sequence[int]
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What training hands over: `best_checkpoint` holds the weights of `best_epoch`."""
+
+    best_checkpoint: Path
+    best_epoch: int  # 0: the solved head, fine-tuning made nothing better
+    val_accuracy: float  # 0..1
+    val_loss: float
+    epochs: int  # finished, including those before a resume
+    seconds: float  # of this call
+    images_per_second: float  # median over the epochs of this call
+
+
+def train(
+    recipe: Recipe,
+    data: TrainingData,
+    weights: Path | None,
+    checkpoint_dir: Path,
+    *,
+    resume_from: Path | None = None,
+    on_epoch: Callable[[EpochResult], None] | None = None,
+    on_checkpoint: Callable[[Path], None] | None = None,
+    loggers: Sequence[Any] = (),
+    budget_seconds: float | None = None,
+) -> Trained:
+    """Fine-tune and keep the epoch that does best on the validation part.
+
+    After every epoch `checkpoint_dir/last.ckpt` is replaced as a whole and `on_checkpoint` called
+    with it; given as `resume_from`, that one file continues with the next epoch. A callback's
+    exception ends training. No epoch starts that would outlast `budget_seconds`.
+    Without `weights` the whole network is trained from scratch.
+    Raises `InvalidRequest` for weights or a checkpoint that do not fit.
+    """
+    started = time.monotonic()
+    if weights is None:
+        recipe = recipe.from_scratch()
+    if resume_from is not None:
+        check_last(resume_from)
+    checkpoint_dir.mkdir(parents=True, exist_ok=True)
+    keeper = Keeper(
+        checkpoint_dir,
+        recipe,
+        budget_seconds=budget_seconds,
+        on_epoch=on_epoch,
+        on_checkpoint=on_checkpoint,
+    )
+    with _quiet():
+        lightning.seed_everything(recipe.seed, verbose=False)
+        learn, check = _decode(recipe, data, checkpoint_dir)
+        module = _module(recipe, data, weights, len(learn))
+        if recipe.solve_head and resume_from is None:
+            _solve_head(module, learn, check, keeper)
+        _trainer(recipe, keeper, loggers).fit(
+            module,
+            batches(learn, recipe.batch_size, recipe.seed, shuffle=True),
+            batches(check, recipe.batch_size),
+            ckpt_path=resume_from,
+            weights_only=True,
+        )
+    return _trained(keeper, time.monotonic() - started)
+
+
+def _decode(recipe: Recipe, data: TrainingData, folder: Path) -> tuple[PictureSet, PictureSet]:
+    preprocessing = zoo.backbone_named(recipe.backbone).preprocessing
+    learn = decoded(data.train_paths, preprocessing, folder / "pixels")
+    check = decoded(data.validation_paths, preprocessing, folder / "pixels")
+    return PictureSet(learn, data.train_labels), PictureSet(check, data.validation_labels)
+
+
+def _module(recipe: Recipe, data: TrainingData, weights: Path | None, rows: int) -> FineTuning:
+    classifier = zoo.build(recipe.backbone, len(data.classes), weights, recipe.dropout)
+    steps = -(-rows // recipe.batch_size) * recipe.epochs
+    preprocessing = zoo.backbone_named(recipe.backbone).preprocessing
+    return FineTuning(classifier, recipe, preprocessing, steps)
+
+
+def _solve_head(module: FineTuning, learn: PictureSet, check: PictureSet, keeper: Keeper) -> None:
+    """Stage 1: fit the head on frozen features before stage 2 may bend them.
+
+    A random head would send noise through the pretrained blocks (Kumar et al. 2022). It is a convex
+    problem, so it is solved rather than trained.
+    """
+    started = time.monotonic()
+    features = np.concatenate([_embed(module, part) for part in (learn, check)])
+    labels = torch.cat([learn.labels, check.labels]).numpy()
+    is_validation = np.arange(len(labels)) >= len(learn)
+    classes = module.classifier.head.out_features
+    head = fit_head(features, labels, is_validation, classes, learn_validation=False)
+    set_head(module.classifier, head)
+    logits = torch.from_numpy(features[is_validation] @ head.weight + head.bias)
+    keeper.record(
+        EpochResult(
+            epoch=0,
+            epochs=keeper.recipe.epochs,
+            train_loss=None,
+            val_loss=float(torch.nn.functional.cross_entropy(logits, check.labels)),
+            val_accuracy=float((logits.argmax(1) == check.labels).float().mean()),
+            seconds=time.monotonic() - started,
+            images_per_second=0.0,
+        ),
+        module,
+    )
+    if keeper.on_epoch and keeper.best:
+        keeper.on_epoch(keeper.best)
+
+
+def _embed(module: FineTuning, pictures: PictureSet) -> "np.ndarray[Any, np.dtype[np.float32]]":
+    """Features of unaugmented pictures, `(n, feature_dim)`."""
+    blocks = zoo.frozen_copy(module.classifier.blocks)
+    with torch.inference_mode():
+        rows = [
+            zoo.pooled(blocks(module.to_input(pixels))).numpy()
+            for pixels, _ in batches(pictures, 32)
+        ]
+    return np.concatenate(rows)
+
+
+def _trainer(recipe: Recipe, keeper: Keeper, loggers: Sequence[Any]) -> Any:
+    return lightning.Trainer(
+        max_epochs=recipe.epochs,
+        callbacks=[keeper],
+        logger=list(loggers),
+        default_root_dir=keeper.folder,
+        devices=1,
+        enable_checkpointing=False,  # the keeper replaces files as a whole
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+
+
+def _trained(keeper: Keeper, seconds: float) -> Trained:
+    assert keeper.best is not None
+    return Trained(
+        best_checkpoint=keeper.write_best(),
+        best_epoch=keeper.best.epoch,
+        val_accuracy=keeper.best.val_accuracy,
+        val_loss=keeper.best.val_loss,
+        epochs=keeper.last_epoch,
+        seconds=seconds,
+        images_per_second=median(keeper.speeds or [0.0]),
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence Lightning's hints, which suggest what is decided here on purpose."""
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="pytorch_lightning")
+            warnings.filterwarnings("ignore", message=".*pytorch_lightning.*")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,105 @@
+"""From an HTTP event to the bytes of one picture."""
+
+import base64
+import binascii
+import email.parser
+import email.policy
+import json
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+
+from contracts.errors import InvalidRequest, LimitExceeded
+
+MAX_PICTURE_BYTES: Final = 6 * 2**20  # Lambda's own limit for a request
+_FIX: Final = 'send the picture as the body, as multipart form data, or as {"image_base64": "..."}'
+
+
+def picture_of(event: Mapping[str, Any]) -> bytes:
+    """Return the picture that a function URL event, or a direct call's document, carries.
+
+    Raises `InvalidRequest`, or `LimitExceeded` for one that is too large.
+    """
+    if "requestContext" not in event:
+        return _from_document(dict(event))
+    body = _body(event)
+    content_type = _header(event, "content-type")
+    kind = content_type.partition(";")[0].strip().lower()
+    if not body:
+        raise InvalidRequest("the request has no body", fix=_FIX)
+    if kind == "application/json":
+        return _from_json(body)
+    if kind == "multipart/form-data":
+        return _from_form(body, content_type)
+    return _checked(body)
+
+
+def _body(event: Mapping[str, Any]) -> bytes:
+    body = event.get("body") or ""
+    if not event.get("isBase64Encoded"):
+        return str(body).encode()
+    return _decoded(body)
+
+
+def _header(event: Mapping[str, Any], name: str) -> str:
+    headers = event.get("headers") or {}
+    return next((str(v) for k, v in headers.items() if k.lower() == name), "")
+
+
+def _from_json(body: bytes) -> bytes:
+    try:
+        document = json.loads(body)
+    except ValueError as error:
+        raise InvalidRequest(f"the body is no JSON: {error}", fix=_FIX) from error
+    if not isinstance(document, dict):
+        raise InvalidRequest("the body is no JSON object", fix=_FIX)
+    return _from_document(document)
+
+
+def _from_document(document: dict[str, Any]) -> bytes:
+    if "text" in document:
+        raise InvalidRequest("this project's endpoint takes pictures, not text", fix=_FIX)
+    if "url" in document:
+        return _from_url(document["url"])
+    encoded = document.get("image_base64")
+    if not isinstance(encoded, str) or not encoded:
+        raise InvalidRequest("the JSON holds no 'image_base64'", fix=_FIX)
+    if encoded.startswith("data:"):
+        encoded = encoded.partition(",")[2]
+    return _checked(_decoded(encoded))
+
+
+def _from_url(url: object) -> bytes:
+    if os.environ.get("EXEMPLAR_ALLOW_URL") != "1":
+        raise InvalidRequest("this endpoint does not fetch pictures from addresses", fix=_FIX)
+    from serving.fetch import fetch  # TLS costs 30 ms to import, and few endpoints allow it
+
+    return fetch(url, MAX_PICTURE_BYTES)
+
+
+def _from_form(body: bytes, content_type: str) -> bytes:
+    """The first part that is a file."""
+    parser = email.parser.BytesParser(policy=email.policy.HTTP)
+    message = parser.parsebytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + body)
+    for part in message.walk():
+        if not part.is_multipart() and part.get_filename() is not None:
+            return _checked(part.get_payload(decode=True) or b"")  # type: ignore[arg-type]
+    raise InvalidRequest("the form holds no file", fix=_FIX)
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidRequest("the picture is no valid base64", fix=_FIX) from error
+
+
+def _checked(picture: bytes) -> bytes:
+    if not picture:
+        raise InvalidRequest("the picture is empty", fix=_FIX)
+    if len(picture) > MAX_PICTURE_BYTES:
+        raise LimitExceeded(
+            f"the picture has {len(picture):,} bytes, the limit is {MAX_PICTURE_BYTES:,}",
+            fix="scale it down and try again",
+        )
+    return picture

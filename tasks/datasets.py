@@ -1,0 +1,125 @@
+"""From an upload to a dataset version: verifying, checking, splitting, reporting."""
+
+from dataclasses import asdict
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+
+from contracts import keys
+from contracts.errors import DataProblem, ExemplarError
+from contracts.identity import Project
+from contracts.keys import ProjectKeys
+from contracts.limits import Limits
+from contracts.manifest import Example, Flag, Manifest, Split
+from contracts.requests import AnnouncedFile
+from contracts.status import Stage
+from lambdas import uploads
+from models import dataset_report, inspection, preparation
+from tasks import clients, storage
+from tasks.progress import Progress
+from tasks.settings import settings
+
+_NAMED_FILES = 20  # how many files a message names before it only counts
+
+
+def _may_pass(_task: Any, _run: Any, state: Any) -> bool:
+    """Whether trying again can help: a fault of the data stays one."""
+    return not isinstance(state.result(raise_on_failure=False), ExemplarError)
+
+
+# Retries: S3 may stumble while thousands of objects are read; what was fetched is kept.
+@task(retries=3, retry_delay_seconds=[1, 3, 10], retry_condition_fn=_may_pass)
+def freeze_upload(project: Project, upload: str, seed: int, progress: Progress) -> str:
+    """Verify every announced object and freeze the list; return the dataset version.
+
+    Raises `DataProblem` when files were announced that never arrived.
+    """
+    record = clients.state().project(project)
+    upload = upload or record.last_upload
+    files = uploads.announced_files(
+        clients.s3(), settings().bucket, project, upload, Limits.from_environment()
+    )
+    problems = storage.fetch_examples(
+        project,
+        {file.sha256 for file in files},
+        lambda part: progress.within(Stage.INGEST, part, f"verifying {len(files):,} files"),
+    )
+    _require_arrival(files, problems)
+    classes = {name: index for index, name in enumerate(record.classes)}
+    examples = tuple(
+        _example(file, classes[file.class_name], problems.get(file.sha256))
+        for file in files
+        if file.class_name in classes
+    )
+    return storage.write_manifest(
+        Manifest(project, record.kind, record.classes, examples, seed=seed)
+    )
+
+
+def _require_arrival(files: list[AnnouncedFile], problems: dict[str, Flag]) -> None:
+    missing = [file.name for file in files if problems.get(file.sha256) is Flag.MISSING]
+    if missing:
+        raise DataProblem(
+            f"{len(missing)} of {len(files)} announced files never arrived",
+            fix="run the upload again; only what is missing will be sent",
+            details=missing[:_NAMED_FILES],
+        )
+
+
+def _example(file: AnnouncedFile, class_index: int, problem: Flag | None) -> Example:
+    return Example(
+        sha256=file.sha256,
+        class_index=class_index,
+        source=file.name,
+        size_bytes=file.size_bytes,
+        requested_split=file.split,
+        flags=(problem,) if problem else (),
+        note="the stored bytes are not the announced ones: upload it again" if problem else "",
+    )
+
+
+# No retry: it is pure work on local copies, and a data problem stays one.
+@task
+def prepare_version(project: Project, frozen_version: str, progress: Progress) -> str:
+    """Check every picture, group duplicates, split; return the prepared dataset version."""
+    frozen = storage.read_manifest(project, frozen_version)
+    usable = [example for example in frozen.examples if not example.flags]
+    storage.fetch_examples(project, {example.sha256 for example in usable})
+    unique = sorted({example.sha256 for example in usable})
+    found = inspection.inspect_images(
+        [storage.local_path(project, sha256) for sha256 in unique],
+        Limits.from_environment(),
+        on_progress=lambda part: progress.within(Stage.PREPARE, part, "opening every picture"),
+    )
+    previous = _previous(project)
+    manifest = preparation.prepare(
+        frozen,
+        dict(zip(unique, found, strict=True)),
+        Limits.from_environment(),
+        previous_test=previous[Split.TEST],
+        previous_train=previous[Split.TRAIN] | previous[Split.VALIDATION],
+    )
+    version = storage.write_manifest(manifest)
+    _publish_report(manifest, version)
+    return version
+
+
+def _previous(project: Project) -> dict[Split, set[str]]:
+    """What was once held out stays held out, and what was learnt from is held out last."""
+    version = clients.state().project(project).dataset_version
+    examples = storage.read_manifest(project, version).examples if version else ()
+    return {split: {e.sha256 for e in examples if e.split is split} for split in Split}
+
+
+def _publish_report(manifest: Manifest, version: str) -> None:
+    report = dataset_report.report(manifest)
+    project_keys = ProjectKeys(manifest.project)
+    storage.put_json(project_keys.report(version, keys.REPORT_DATA), asdict(report))
+    storage.put(
+        project_keys.report(version, keys.REPORT_PAGE), report.as_html().encode(), "text/html"
+    )
+    create_markdown_artifact(report.as_markdown(), key="dataset", description=version)
+    clients.state().update_project(
+        manifest.project, dataset_version=version, report=report.summary()
+    )

@@ -1,0 +1,131 @@
+"""A job's state in DynamoDB while flows work on it; the page and command line read only that."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
+
+from contracts.errors import Conflict, ExemplarError
+from contracts.identity import Project
+from contracts.status import Job, JobState, Stage, overall_progress
+from tasks import clients
+
+_MIN_INTERVAL_SECONDS = 0.5
+
+
+class JobCancelled(Conflict):
+    """The job was cancelled while it was being worked on."""
+
+    code = "cancelled"
+
+
+@dataclass
+class Progress:
+    """Reports on one job. Without a job id (a flow run by hand) it reports to the log only."""
+
+    project: Project
+    job_id: str = ""
+    _stage: Stage = Stage.QUEUED
+    _last: float = field(default=0.0, repr=False)
+
+    @contextmanager
+    def stage(self, stage: Stage, message: str) -> Iterator[None]:
+        """Enter a stage; its duration is recorded when it ends well."""
+        started = time.monotonic()
+        self._stage = stage
+        self._set(stage=stage, message=message, progress=overall_progress(stage, 0.0))
+        yield
+        if self.job_id:
+            durations = self.job().stage_seconds
+            durations[stage.value] = round(time.monotonic() - started, 2)
+            self._set(stage_seconds=durations)
+
+    def within(self, stage: Stage, fraction: float, message: str = "", **changes: Any) -> None:
+        """Report how far a stage is, 0..1. Reports that follow too quickly are dropped."""
+        now = time.monotonic()
+        if not changes and now - self._last < _MIN_INTERVAL_SECONDS:
+            return
+        self._last = now
+        if message:
+            changes["message"] = message
+        self._set(progress=overall_progress(stage, fraction), stage=stage, **changes)
+
+    def record(self, **changes: Any) -> None:
+        """Set fields of the job."""
+        self._set(**changes)
+
+    def serving(self, model_version: str, endpoint: str, metrics: dict[str, Any]) -> None:
+        """Note that the endpoint answers with this model; the first time, how long that took."""
+        if not self.job_id:
+            return
+        job = self.job()
+        changes: dict[str, Any] = {
+            "model_version": model_version,
+            "endpoint": endpoint,
+            "metrics": job.metrics | metrics,
+        }
+        if job.draft_seconds is None:
+            changes["draft_seconds"] = round(time.time() - job.created_at, 2)
+        self._set(**changes)
+
+    def epoch(self, result: dict[str, Any], fraction: float, message: str) -> None:
+        """Add one finished epoch; an epoch that a resumed training repeats replaces the old one."""
+        epochs: list[dict[str, Any]] = []
+        if self.job_id:
+            kept = self.job().metrics.get("epochs", [])
+            epochs = [e for e in kept if e["epoch"] < result["epoch"]]
+        self.within(Stage.TRAIN, fraction, message)
+        if self.job_id:
+            metrics = self.job().metrics | {"epochs": [*epochs, result]}
+            self._set(metrics=metrics, message=message)
+
+    def finish(self) -> None:
+        """The job has done what it was for; its last message is the reason of the last decision."""
+        self._set(state=JobState.DONE, stage=Stage.DONE, progress=1.0)
+
+    def job(self) -> Job:
+        """The job as stored."""
+        return clients.state().job(self.project, self.job_id)
+
+    def _set(self, **changes: Any) -> None:
+        if "message" in changes:
+            get_run_logger().info(changes["message"])
+        if not self.job_id:
+            return
+        changes.setdefault("state", JobState.RUNNING)
+        if not clients.state().update_job(self.project, self.job_id, **changes):
+            raise JobCancelled("the job has ended: no more work is done on it")
+
+
+@contextmanager
+def job_outcome(progress: Progress) -> Iterator[None]:
+    """Whatever ends the pipeline badly becomes a reason a person can read; then it goes on up."""
+    try:
+        yield
+    except JobCancelled:
+        raise
+    except ExemplarError as error:
+        _fail(progress, error)
+        raise
+    except Exception as error:
+        hidden = ExemplarError(
+            f"the training stopped because of an unexpected {type(error).__name__}",
+            fix=f"start it again; the details are in the log of flow run {flow_run.get_id()}",
+        )
+        _fail(progress, hidden)
+        raise
+
+
+def _fail(progress: Progress, error: ExemplarError) -> None:
+    if progress.job_id:
+        clients.state().update_job(
+            progress.project,
+            progress.job_id,
+            state=JobState.FAILED,
+            message=error.message,
+            failure=error.as_dict()["error"],
+        )

@@ -1,0 +1,127 @@
+"""MLflow: one experiment and one registered model per project.
+
+MLflow is imported by the functions: it takes 2.7 s, and the draft's endpoint is live before then.
+"""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from models.champion import Decision
+from models.evaluation import Evaluation
+from prefect import task
+
+from contracts.identity import Project
+from tasks import bundles
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+_VERSION_TAG = "exemplar.model_version"
+
+
+def _client() -> "MlflowClient":
+    from mlflow import MlflowClient
+
+    return MlflowClient()
+
+
+def experiment_id(project: Project) -> str:
+    """The project's experiment, made when it does not exist."""
+    from mlflow.exceptions import MlflowException
+
+    client = _client()
+    found = client.get_experiment_by_name(project.registry_name)
+    if found:
+        return str(found.experiment_id)
+    try:
+        return client.create_experiment(project.registry_name)
+    except MlflowException:
+        # Another run of the same project was quicker.
+        found = client.get_experiment_by_name(project.registry_name)
+        if found is None:
+            raise
+        return str(found.experiment_id)
+
+
+def run_of_training(project: Project, training: str) -> str:
+    """The MLflow run of a training, made when it does not exist; a resumed training finds it."""
+    return _run_with_tag(project, "exemplar.training", training)
+
+
+def _run_with_tag(project: Project, tag: str, value: str) -> str:
+    client, experiment = _client(), experiment_id(project)
+    found = client.search_runs([experiment], f"tags.`{tag}` = '{value}'", max_results=1)
+    if found:
+        return str(found[0].info.run_id)
+    run = client.create_run(experiment, run_name=value, tags={tag: value})
+    return str(run.info.run_id)
+
+
+def lightning_logger(project: Project, run_id: str) -> Any:
+    """Lightning's logger for an existing run; a resumed training goes on in it."""
+    from models.torchlibs import lightning
+
+    return lightning.loggers.MLFlowLogger(project.registry_name, run_id=run_id)
+
+
+def finish_training(run_id: str, model_version: str, parameters: dict[str, Any]) -> None:
+    """Log what was trained and let the registry find the run that made the bundle."""
+    client = _client()
+    for name, value in parameters.items():
+        client.log_param(run_id, name, value)
+    client.set_tag(run_id, _VERSION_TAG, model_version)
+    client.set_terminated(run_id)
+
+
+# Retries: the tracking server may be starting again; every step may be repeated.
+@task(retries=3, retry_delay_seconds=[1, 3, 10])
+def register(
+    project: Project, model_version: str, evaluation: Evaluation, decision: Decision
+) -> str:
+    """Record a scored bundle as a registry version and return its number.
+
+    The alias `challenger` names the newest one, `champion` the one that serves.
+    """
+    client, name = _client(), project.registry_name
+    run_id = _run_with_tag(project, _VERSION_TAG, model_version)
+    for metric, value in _metrics(evaluation).items():
+        client.log_metric(run_id, metric, value)
+    client.log_text(run_id, evaluation.to_json().decode(), "evaluation.json")
+    client.log_dict(run_id, asdict(decision), "decision.json")
+    client.set_terminated(run_id)
+    version = _registry_version(client, project, run_id, model_version)
+    client.set_model_version_tag(name, version, "decision", decision.reason)
+    client.set_registered_model_alias(name, CHALLENGER, version)
+    if decision.promote:
+        client.set_registered_model_alias(name, CHAMPION, version)
+    return version
+
+
+def _metrics(evaluation: Evaluation) -> dict[str, float]:
+    low, high = evaluation.interval
+    return {
+        "test_accuracy": evaluation.accuracy,
+        "test_accuracy_low": low,
+        "test_accuracy_high": high,
+        "latency_ms": evaluation.latency_ms,
+    }
+
+
+def _registry_version(
+    client: "MlflowClient", project: Project, run_id: str, model_version: str
+) -> str:
+    """One registry version per run: repeating finds it."""
+    name = project.registry_name
+    if not client.search_registered_models(f"name = '{name}'"):
+        client.create_registered_model(name, tags={"user": project.user})
+    found = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+    if found:
+        return str(found[0].version)
+    client.log_artifacts(run_id, str(bundles.fetch_bundle(project, model_version)), "bundle")
+    source = f"{client.get_run(run_id).info.artifact_uri}/bundle"
+    created = client.create_model_version(
+        name, source, run_id, tags={"model_version": model_version}
+    )
+    return str(created.version)

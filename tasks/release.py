@@ -1,0 +1,262 @@
+"""Putting a bundle behind its endpoint: function, version, smoke test, alias `live`."""
+
+import base64
+import json
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from botocore.exceptions import ClientError
+from prefect import task
+from prefect.logging import get_run_logger
+
+from contracts.errors import Unavailable
+from contracts.identity import Project
+from contracts.keys import ProjectKeys
+from contracts.manifest import Split
+from tasks import bundles, clients, storage
+from tasks.settings import settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+
+LIVE = "live"
+_SMOKE_EXAMPLES = 3
+_SMOKE_TIMEOUT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Release:
+    """What serves now."""
+
+    lambda_version: str
+    endpoint: str
+
+
+# Retries: Lambda refuses changes while it still works on the last one, and S3 may stumble.
+# Every step may be repeated; until the alias moves, the old version serves.
+@task(retries=2, retry_delay_seconds=[2, 5])
+def release(project: Project, model_version: str, dataset_version: str) -> Release:
+    """Publish the bundle as a function version, try it, and move `live` to it.
+
+    Raises `Unavailable` when the new version fails its smoke test; `live` is then where it was.
+    """
+    pictures = _smoke_pictures(project, dataset_version)
+    version = _publish(project, model_version)
+    for picture in pictures:
+        _smoke_invoke(project, version, model_version, picture)
+    before = _live_version(project)
+    endpoint = _point_live_at(project, version)
+    try:
+        _smoke_endpoint(project, endpoint, model_version, pictures[0])
+    except Unavailable:
+        if before:
+            _point_live_at(project, before)
+        raise
+    return Release(version, endpoint)
+
+
+def _publish(project: Project, model_version: str) -> str:
+    """Return the Lambda version that holds this bundle; the same bundle gives the same one."""
+    name = project.function_name(settings().stack)
+    key = ProjectKeys(project).bundle(model_version, "function.zip")
+    with bundles.function_zip(bundles.fetch_bundle(project, model_version)) as archive:
+        storage.put_file(key, archive)
+    bucket = settings().bucket
+    client = clients.functions()
+    if _exists(client, name):
+        _wait(client, name)
+        client.update_function_configuration(FunctionName=name, **_configuration(project))
+        _wait(client, name)
+        client.update_function_code(FunctionName=name, S3Bucket=bucket, S3Key=key)
+    else:
+        client.create_function(
+            FunctionName=name,
+            Code={"S3Bucket": bucket, "S3Key": key},
+            **_configuration(project),
+        )
+    _wait(client, name)
+    published = client.publish_version(FunctionName=name, Description=model_version)
+    client.get_waiter("published_version_active").wait(
+        FunctionName=name, Qualifier=published["Version"], WaiterConfig=_poll()
+    )
+    return published["Version"]
+
+
+def _configuration(project: Project) -> dict[str, Any]:
+    current = settings()
+    return {
+        "Runtime": current.runtime,
+        "Role": current.inference_role_arn,
+        "Handler": "lambdas.predict.handler",
+        "Layers": [current.inference_layer_arn],
+        "MemorySize": current.function_memory_mib,
+        "Timeout": current.function_timeout_seconds,
+        "Environment": {
+            "Variables": {
+                "EXEMPLAR_TABLE": current.table,
+                "EXEMPLAR_USER": project.user,
+                "EXEMPLAR_PROJECT": project.name,
+            }
+        },
+    }
+
+
+def _exists(client: "LambdaClient", name: str) -> bool:
+    try:
+        client.get_function_configuration(FunctionName=name)
+    except client.exceptions.ResourceNotFoundException:
+        return False
+    return True
+
+
+def _wait(client: "LambdaClient", name: str) -> None:
+    client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig=_poll())
+    client.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig=_poll())
+
+
+def _poll() -> Any:
+    """The waiters' default of one to five seconds would be most of a release's time."""
+    return {"Delay": 0.2, "MaxAttempts": 300}
+
+
+def _live_version(project: Project) -> str | None:
+    client = clients.functions()
+    name = project.function_name(settings().stack)
+    try:
+        return client.get_alias(FunctionName=name, Name=LIVE)["FunctionVersion"]
+    except client.exceptions.ResourceNotFoundException:
+        return None
+
+
+def _point_live_at(project: Project, version: str) -> str:
+    """Move the alias and return the endpoint, which stays the same over versions."""
+    client = clients.functions()
+    name = project.function_name(settings().stack)
+    if _live_version(project) is None:
+        client.create_alias(FunctionName=name, Name=LIVE, FunctionVersion=version)
+    else:
+        client.update_alias(FunctionName=name, Name=LIVE, FunctionVersion=version)
+    try:
+        url = client.get_function_url_config(FunctionName=name, Qualifier=LIVE)["FunctionUrl"]
+    except client.exceptions.ResourceNotFoundException:
+        url = _open_url(client, name)
+    return _reachable(url)
+
+
+def _open_url(client: "LambdaClient", name: str) -> str:
+    """Anyone may call the URL; the handler asks for the project's key."""
+    for statement, action in (
+        ("url", "lambda:InvokeFunctionUrl"),
+        ("call", "lambda:InvokeFunction"),
+    ):
+        extra: dict[str, Any] = (
+            {"FunctionUrlAuthType": "NONE"}
+            if statement == "url"
+            else {"InvokedViaFunctionUrl": True}
+        )
+        try:
+            client.add_permission(
+                FunctionName=name,
+                Qualifier=LIVE,
+                StatementId=f"public-{statement}",
+                Action=action,
+                Principal="*",
+                **extra,
+            )
+        except client.exceptions.ResourceConflictException:
+            get_run_logger().debug("permission public-%s is there already", statement)
+    answer = client.create_function_url_config(
+        FunctionName=name,
+        Qualifier=LIVE,
+        AuthType="NONE",
+        Cors={
+            "AllowOrigins": ["*"],
+            "AllowMethods": ["POST", "GET"],
+            "AllowHeaders": ["content-type", "x-api-key", "authorization"],
+            "MaxAge": 3600,
+        },
+    )
+    return answer["FunctionUrl"]
+
+
+def _reachable(url: str) -> str:
+    """The URL as AWS names it, or by path where its host name does not resolve."""
+    if not settings().function_url_base:
+        return url
+    url_id = httpx.URL(url).host.split(".")[0]
+    return f"{settings().function_url_base}/{url_id}/"
+
+
+def _smoke_pictures(project: Project, dataset_version: str) -> list[bytes]:
+    """Real test examples of different classes."""
+    by_class = {
+        example.class_index: example
+        for example in storage.read_manifest(project, dataset_version).select(Split.TEST)
+    }
+    chosen = list(by_class.values())[:_SMOKE_EXAMPLES]
+    storage.fetch_examples(project, [example.sha256 for example in chosen])
+    return [storage.local_path(project, example.sha256).read_bytes() for example in chosen]
+
+
+def _smoke_invoke(project: Project, version: str, model_version: str, picture: bytes) -> None:
+    """Call exactly the new version, past the URL; only this account can do that without a key."""
+    answer = clients.functions().invoke(
+        FunctionName=project.function_name(settings().stack),
+        Qualifier=version,
+        Payload=json.dumps({"image_base64": base64.b64encode(picture).decode()}),
+    )
+    payload = json.load(answer["Payload"])
+    if "FunctionError" in answer or payload.get("model_version") != model_version:
+        raise Unavailable(
+            f"the new version does not answer: {json.dumps(payload)[:500]}",
+            fix="the old version keeps serving; look at the function's log",
+        )
+
+
+def _smoke_endpoint(project: Project, endpoint: str, model_version: str, picture: bytes) -> None:
+    """One call as a consumer makes it, with a key that exists for this call only."""
+    state, key = clients.state(), f"xk_smoke_{secrets.token_urlsafe(32)}"
+    state.add_key(project, key)
+    try:
+        _call_until_right(endpoint, key, model_version, picture)
+    finally:
+        state.remove_key(project, key)
+
+
+def _call_until_right(endpoint: str, key: str, model_version: str, picture: bytes) -> None:
+    """A moved alias may take a moment to reach every front end, so wrong answers get some time."""
+    deadline = time.monotonic() + _SMOKE_TIMEOUT_SECONDS
+    headers = {"x-api-key": key, "content-type": "application/octet-stream"}
+    seen = ""
+    while time.monotonic() < deadline:
+        try:
+            answer = httpx.post(endpoint, content=picture, headers=headers, timeout=30)
+            seen = f"{answer.status_code} {answer.text[:300]}"
+            if answer.status_code == 200 and answer.json()["model_version"] == model_version:
+                return
+        except httpx.HTTPError as error:
+            seen = str(error)
+        time.sleep(0.5)
+    raise Unavailable(
+        f"the endpoint does not answer with the new version: {seen}",
+        fix="the old version keeps serving; look at the function's log",
+    )
+
+
+def prune_versions(project: Project) -> int:
+    """Delete all but the newest function versions, never the live one; return how many."""
+    client, name = clients.functions(), project.function_name(settings().stack)
+    live = _live_version(project)
+    pages = client.get_paginator("list_versions_by_function").paginate(FunctionName=name)
+    versions = [v["Version"] for page in pages for v in page["Versions"] if v["Version"].isdigit()]
+    surplus = sorted(versions, key=int)[: -settings().kept_versions]
+    for version in surplus:
+        if version != live:
+            try:
+                client.delete_function(FunctionName=name, Qualifier=version)
+            except ClientError as error:
+                get_run_logger().warning("version %s was not deleted: %s", version, error)
+    return len(surplus)

@@ -1,0 +1,48 @@
+"""Scoring bundles as they are served, on the frozen test split."""
+
+from prefect import task
+
+from contracts.errors import NotFound
+from contracts.identity import Project
+from contracts.keys import ProjectKeys
+from contracts.manifest import Split
+from models.evaluation import Evaluation, evaluate
+from serving.predictor import Predictor
+from tasks import bundles, clients, storage
+
+
+# No retry: it is computation; its result is stored, so a rerun of the flow reads it.
+@task
+def score(project: Project, model_version: str, dataset_version: str) -> Evaluation:
+    """A bundle's answers on a dataset version's test split, computed once."""
+    key = ProjectKeys(project).evaluation(model_version, dataset_version)
+    try:
+        return Evaluation.from_json(storage.get(key))
+    except NotFound:
+        pass
+    manifest = storage.read_manifest(project, dataset_version)
+    test = manifest.select(Split.TEST)
+    storage.fetch_examples(project, {example.sha256 for example in test})
+    folder = bundles.fetch_bundle(project, model_version)
+    evaluation = evaluate(
+        Predictor.load(folder, threads=2),
+        manifest_version=dataset_version,
+        examples=test,
+        paths=[storage.local_path(project, example.sha256) for example in test],
+        bundle_size_bytes=sum(file.stat().st_size for file in folder.iterdir()),
+    )
+    storage.put(key, evaluation.to_json(), "application/json")
+    return evaluation
+
+
+# No retry: as above.
+@task
+def score_champion(project: Project, dataset_version: str) -> Evaluation | None:
+    """The live bundle on the same split; None where nothing is live or its classes differ."""
+    record = clients.state().project(project)
+    if not record.model_version:
+        return None
+    card = bundles.read_card(project, record.model_version)
+    if card.classes != storage.read_manifest(project, dataset_version).classes:
+        return None  # it answers another question, so it cannot be compared
+    return score.fn(project, record.model_version, dataset_version)

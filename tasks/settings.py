@@ -1,0 +1,44 @@
+"""Where this process runs and what its stack is called; read from `EXEMPLAR_*` variables."""
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What differs between the laptop and AWS. Nothing else in the code asks which it is."""
+
+    model_config = SettingsConfigDict(env_prefix="EXEMPLAR_", extra="ignore")
+
+    place: Literal["local", "aws"] = "local"
+    stack: str = "exemplar"
+    region: str = "us-east-1"
+    bucket: str
+    table: str
+    inference_role_arn: str
+    inference_layer_arn: str
+    runtime: str = Field("python3.12", description="Lambda runtime of the inference functions")
+    function_memory_mib: int = Field(1769, ge=128, le=10_240, description="1769 MiB is one vCPU")
+    function_timeout_seconds: int = Field(30, ge=1, le=900)
+    function_url_base: str = Field(
+        "", description="serve function URLs by path below this address, e.g. on a laptop"
+    )
+    cache_dir: Path = Path.home() / ".cache" / "exemplar"
+    weights_dir: Path | None = Field(None, description="looked into first for pretrained weights")
+    hub_timeout_seconds: float = Field(20.0, gt=0, description="for pretrained weights")
+    transfer_threads: int = Field(16, ge=1, le=128)
+    training_deployment: str = "train/train"
+    training_attempts: int = Field(
+        4, ge=1, le=20, description="machines a training may lose before its job fails"
+    )
+    training_poll_seconds: float = Field(0.5, gt=0)
+    kept_versions: int = Field(5, ge=2, description="Lambda versions kept per project")
+
+
+@cache
+def settings() -> Settings:
+    """The process's settings, read once."""
+    return Settings()  # type: ignore[call-arg]  # the values come from the environment

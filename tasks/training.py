@@ -1,0 +1,164 @@
+"""Fine-tuning on this machine: resumable, tracked in MLflow, ending in a bundle."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from prefect import task
+from prefect.logging import get_run_logger
+
+from contracts.bundle import ModelCard
+from contracts.identity import Project
+from contracts.keys import ProjectKeys
+from contracts.manifest import Example, Manifest, Split
+from contracts.status import Stage
+from models import calibration, zoo
+from models.checkpoints import LAST_CHECKPOINT, EpochResult, load_best
+from models.export import export_onnx, parity_error
+from models.recipe import Recipe
+from models.training import Trained, TrainingData, train
+from serving.predictor import Predictor
+from tasks import bundles, registry, storage
+from tasks.drafting import NO_WEIGHTS
+from tasks.progress import Progress
+from tasks.settings import settings
+from tasks.training_results import record_version, trained_version, training_id
+from tasks.weights import Weights, find_weights
+
+FROM_SCRATCH = "cnn"  # small enough to learn from a few hundred pictures
+_PARITY = 32  # pictures that torch and the exported graph are compared on
+
+
+# No retry: a lost machine is replaced by the pipeline, and any other failure would repeat itself.
+@task
+def train_model(
+    project: Project,
+    version: str,
+    model: str,
+    recipe_name: str,
+    seed: int,
+    budget_seconds: int,
+    progress: Progress,
+) -> str:
+    """Train (or go on training), export, check, store; return the model version."""
+    training = training_id(version, model, recipe_name, seed, progress.job_id)
+    if finished := trained_version(project, training):
+        return finished
+    manifest = storage.read_manifest(project, version)
+    weights = _weights(model, progress)
+    recipe = replace(
+        Recipe.from_name(recipe_name), backbone=model if weights else FROM_SCRATCH, seed=seed
+    )
+    folder = settings().cache_dir / "trainings" / project.slug / training
+    data = _training_data(manifest)
+    run_id = registry.run_of_training(project, training)
+    trained = train(
+        recipe,
+        data,
+        weights.path if weights else None,
+        folder,
+        resume_from=_last_checkpoint(project, training, folder),
+        on_epoch=lambda result: _report(progress, result),
+        on_checkpoint=lambda path: storage.put_file(
+            ProjectKeys(project).checkpoint(training, LAST_CHECKPOINT), path
+        ),
+        loggers=[registry.lightning_logger(project, run_id)],
+        budget_seconds=budget_seconds,
+    )
+    progress.within(Stage.TRAIN, 0.97, "packing the trained model")
+    model_version = _publish(manifest, version, recipe, trained, data)
+    registry.finish_training(run_id, model_version, recipe.as_dict())
+    record_version(project, training, model_version)
+    return model_version
+
+
+def _weights(model: str, progress: Progress) -> Weights | None:
+    """Pretrained weights, or None, said plainly, where the model has to learn from scratch."""
+    weights = find_weights(model)
+    if weights is None:
+        get_run_logger().warning(NO_WEIGHTS)
+        progress.within(Stage.TRAIN, 0.0, NO_WEIGHTS)
+    return weights
+
+
+def _training_data(manifest: Manifest) -> TrainingData:
+    parts = {split: manifest.select(split) for split in (Split.TRAIN, Split.VALIDATION)}
+    everything = [example for part in parts.values() for example in part]
+    storage.fetch_examples(manifest.project, {example.sha256 for example in everything})
+    return TrainingData(
+        train_paths=_paths(manifest.project, parts[Split.TRAIN]),
+        train_labels=[example.class_index for example in parts[Split.TRAIN]],
+        validation_paths=_paths(manifest.project, parts[Split.VALIDATION]),
+        validation_labels=[example.class_index for example in parts[Split.VALIDATION]],
+        classes=manifest.classes,
+    )
+
+
+def _paths(project: Project, examples: list[Example]) -> list[Path]:
+    return [storage.local_path(project, example.sha256) for example in examples]
+
+
+def _last_checkpoint(project: Project, training: str, folder: Path) -> Path | None:
+    """What an earlier attempt saved; S3 has it whole even if that machine died while writing."""
+    path = folder / "resume.ckpt"
+    key = ProjectKeys(project).checkpoint(training, LAST_CHECKPOINT)
+    if not storage.fetch_file(key, path):
+        return None
+    get_run_logger().info("going on from the last checkpoint")
+    return path
+
+
+def _report(progress: Progress, result: EpochResult) -> None:
+    """One epoch in the job's metrics; MLflow hears of it through Lightning's logger."""
+    done = result.epoch / max(result.epochs, 1)
+    message = (
+        f"epoch {result.epoch} of {result.epochs}: right on {result.val_accuracy:.1%} "
+        "of the validation examples"
+    )
+    progress.epoch(asdict(result), 0.05 + 0.9 * done, message)
+
+
+def _publish(
+    manifest: Manifest, version: str, recipe: Recipe, trained: Trained, data: TrainingData
+) -> str:
+    """Export the best epoch, check it against torch on real pictures, and store the bundle."""
+    classifier, _ = load_best(trained.best_checkpoint)
+    preprocessing = zoo.backbone_named(recipe.backbone).preprocessing
+    graph = export_onnx(classifier, preprocessing.size)
+    card = ModelCard(
+        kind=manifest.kind,
+        classes=manifest.classes,
+        preprocessing=preprocessing,
+        dataset_version=version,
+        backbone=recipe.backbone,
+        recipe="tuned",
+    )
+    predictor = Predictor(card, graph, threads=2)
+    return bundles.publish_bundle(
+        manifest.project,
+        replace(
+            card,
+            temperature=_temperature(predictor, data),
+            metrics={
+                "validation_accuracy": trained.val_accuracy,
+                "parity_error": parity_error(
+                    classifier, graph, _pictures(predictor, data.validation_paths[:_PARITY])
+                ),
+            },
+        ),
+        graph,
+    ).model_version
+
+
+def _temperature(predictor: Predictor, data: TrainingData) -> float:
+    """Of the graph as it will be served; its log-probabilities are logits but for a constant."""
+    probabilities = predictor.probabilities(data.validation_paths)
+    tiny = np.finfo(np.float32).tiny
+    logits = np.log(np.maximum(probabilities, tiny))
+    return calibration.fit_temperature(logits, np.array(data.validation_labels))
+
+
+def _pictures(predictor: Predictor, paths: Sequence[Path]) -> NDArray[np.float32]:
+    return np.stack([predictor.decode(path) for path in paths])

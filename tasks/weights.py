@@ -1,0 +1,112 @@
+"""Pretrained weights, and the ONNX encoder made from them once for every stack."""
+
+import argparse
+import hashlib
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from contracts import keys
+from contracts.errors import ExemplarError
+from tasks import storage
+from tasks.settings import settings
+
+_EXPORT_TIMEOUT_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A state dict on disk and where it came from."""
+
+    backbone: str
+    path: Path
+    source: str
+
+    @property
+    def digest(self) -> str:
+        """The first 12 hex digits of the file's SHA-256."""
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()[:12]
+
+
+def find_weights(backbone: str) -> Weights | None:
+    """Pretrained weights from the folder, the system's bucket or the hub, in this order.
+
+    What the folder or the hub gave is put into the bucket, so that the next machine finds it.
+    """
+    filename = f"{backbone}_imagenet.pth"
+    cached = settings().cache_dir / "weights" / filename
+    folder = settings().weights_dir
+    if folder and (folder / filename).is_file():
+        return _shared(Weights(backbone, folder / filename, "the weights folder"))
+    if cached.is_file() or storage.fetch_file(keys.weights(filename), cached):
+        return Weights(backbone, cached, "the system's bucket")
+    if _from_hub(backbone, cached):
+        return _shared(Weights(backbone, cached, "the torchvision hub"))
+    return None
+
+
+def _shared(weights: Weights) -> Weights:
+    key = keys.weights(f"{weights.backbone}_imagenet.pth")
+    if not storage.exists(key):
+        storage.put_file(key, weights.path)
+    return weights
+
+
+def _from_hub(backbone: str, target: Path) -> bool:
+    """Torch is not loaded here, so a process of its own asks the hub."""
+    command = [sys.executable, "-m", "models.hub", backbone, str(target)]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, timeout=settings().hub_timeout_seconds, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A frozen feature extractor as an ONNX file; `encoder_id` names exactly its weights."""
+
+    encoder_id: str
+    path: Path
+
+
+def find_encoder(backbone: str) -> Encoder | None:
+    """The ONNX encoder of a backbone's pretrained weights; None where there are no weights.
+
+    It is exported once per stack and machine image, by a process of its own that loads torch.
+    """
+    weights = find_weights(backbone)
+    if weights is None:
+        return None
+    encoder_id = f"{backbone}-{weights.digest}".replace("_", "-")
+    filename = f"{encoder_id}.onnx"
+    path = settings().cache_dir / "weights" / filename
+    if not path.is_file() and not storage.fetch_file(keys.weights(filename), path):
+        _export(weights, path)
+        storage.put_file(keys.weights(filename), path)
+    return Encoder(encoder_id, path)
+
+
+def _export(weights: Weights, target: Path) -> None:
+    with storage.replacing(target) as partial:
+        command = [sys.executable, "-m", "models.export", "--backbone", weights.backbone]
+        command += ["--weights", str(weights.path), "--output", str(partial)]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_EXPORT_TIMEOUT_SECONDS, check=False
+        )
+        if done.returncode != 0:
+            raise ExemplarError(
+                f"the encoder of {weights.backbone} could not be exported: {done.stderr[-500:]}",
+                fix="check the weights file, or remove it to train from scratch",
+            )
+
+
+if __name__ == "__main__":
+    # So that the first job need not wait for it.
+    parser = argparse.ArgumentParser(description="Put a backbone's encoder into the bucket.")
+    parser.add_argument("backbone", nargs="?", default="mobilenet_v2")
+    encoder = find_encoder(parser.parse_args().backbone)
+    print(encoder.encoder_id if encoder else "none")

@@ -1,0 +1,215 @@
+"""The control API over HTTP as a gateway serves it, on the emulator's S3, DynamoDB and Lambda.
+
+The workflow server is a stand-in that accepts every run; the endpoint is one that checks the key.
+"""
+
+import io
+import json
+import socket
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+
+from contracts.identity import Project
+from lambdas import api, authorizer, environment
+from lambdas.state import State, digest
+
+ROOT = Path(__file__).parents[2]
+USER, TOKEN = "ann", "token-of-ann"
+INGEST = "exemplar-cli-ingest"
+RUN_ID = "5f0c7a52-0000-4000-8000-000000000001"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class ApiServer:
+    """A gateway in front of the handlers; `refuse_next` holds statuses to answer with first."""
+
+    port: int
+    bucket: str
+    refuse_next: list[int] = field(default_factory=list)
+    _server: ThreadingHTTPServer | None = None
+    _thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def state(self) -> State:
+        return environment.state()
+
+    def stored(self, project: str) -> set[str]:
+        pages = environment.s3().get_paginator("list_objects_v2")
+        prefix = f"users/{USER}/{project}/objects/"
+        found = pages.paginate(Bucket=self.bucket, Prefix=prefix)
+        return {entry["Key"] for page in found for entry in page.get("Contents", [])}
+
+    def serve_endpoint(self, project: str) -> str:
+        endpoint = f"{self.url}/endpoint/{project}"
+        self.state.update_project(Project(USER, project), endpoint=endpoint)
+        return endpoint
+
+    def start(self) -> None:
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), _handler(self))
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def stop(self) -> None:
+        assert self._server is not None
+        assert self._thread is not None
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def _handler(server: ApiServer) -> type[BaseHTTPRequestHandler]:
+    one_at_a_time = threading.Lock()  # a Lambda container serves one request at a time
+
+    class Gateway(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            # A client that keeps the connection open would go on talking to a stopped server.
+            self.close_connection = True
+            if self.path.startswith("/prefect/"):
+                return self._send(200, [] if self.path.endswith("/filter") else {"id": RUN_ID})
+            if self.path.startswith("/endpoint/"):
+                return self._predict(body)
+            if server.refuse_next:
+                return self._send(server.refuse_next.pop(0), {"message": "Service Unavailable"})
+            return self._invoke(body)
+
+        do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815
+
+        def _invoke(self, body: bytes) -> None:
+            credential = self.headers.get("Authorization")
+            if not credential:
+                return self._send(401, {"message": "Unauthorized"})
+            with one_at_a_time:
+                verdict = authorizer.handler({"identitySource": [credential]}, None)
+                if not verdict["isAuthorized"]:
+                    return self._send(403, {"message": "Forbidden"})
+                event = _event(self.command, self.path, body, verdict["context"])
+                answer = api.handler(event, SimpleNamespace(aws_request_id="r"))
+            return self._send(answer["statusCode"], answer["body"])
+
+        def _predict(self, body: bytes) -> None:
+            project = Project(USER, self.path.rpartition("/")[2])
+            keys = server.state._get((f"PROJECT#{project.slug}", "KEYS")) or {"hashes": set()}
+            if digest(self.headers.get("x-api-key", "")) not in keys["hashes"]:
+                error = {"code": "unauthorized", "message": "unknown key", "fix": "rotate it"}
+                return self._send(401, {"error": error})
+            answer = {"label": "cat", "probabilities": {"cat": 0.9, "dog": 0.1}}
+            content_type = self.headers["Content-Type"]
+            return self._send(
+                200, answer | {"model_version": "draft-1", "got": [len(body), content_type]}
+            )
+
+        def _send(self, status: int, body: Any) -> None:
+            data = (body if isinstance(body, str) else json.dumps(body)).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            pass
+
+    return Gateway
+
+
+def _event(method: str, path: str, body: bytes, context: dict[str, Any]) -> dict[str, Any]:
+    """API Gateway HTTP API, payload 2.0."""
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {"content-type": "application/json"},
+        "body": body.decode() if body else None,
+        "isBase64Encoded": False,
+        "requestContext": {
+            "stage": "$default",
+            "requestId": "r",
+            "authorizer": {"lambda": context},
+            "http": {"method": method, "path": path, "sourceIp": "127.0.0.1"},
+        },
+    }
+
+
+@contextmanager
+def running_api(endpoint: str, bucket: str, table: str) -> Iterator[ApiServer]:
+    """Everything up to the workflow server, with one user and her token."""
+    with pytest.MonkeyPatch.context() as patch:
+        server = ApiServer(free_port(), bucket)
+        own = {
+            "EXEMPLAR_BUCKET": bucket,
+            "EXEMPLAR_TABLE": table,
+            "EXEMPLAR_INGEST_FUNCTION": INGEST,
+            "EXEMPLAR_PIPELINE": "pipeline/test",
+            "PREFECT_API_URL": f"{server.url}/prefect",
+        }
+        aws = {
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+        for name, value in (own | aws).items():
+            patch.setenv(name, value)
+        _forget_clients()
+        _create_ingest(own)
+        server.state.put_token(TOKEN, USER, time.time() + 3600)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+            _forget_clients()
+
+
+def _forget_clients() -> None:
+    for client in (environment.s3, environment.functions, environment.state):
+        client.cache_clear()
+
+
+def _create_ingest(variables: dict[str, str]) -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as target:
+        for package in ("contracts", "lambdas"):
+            for path in (ROOT / package).glob("*.py"):
+                target.write(path, f"{package}/{path.name}")
+    client = boto3.client("lambda")
+    names = [function["FunctionName"] for function in client.list_functions()["Functions"]]
+    if INGEST in names:  # of another test module on the same emulator
+        client.delete_function(FunctionName=INGEST)
+    client.create_function(
+        FunctionName=INGEST,
+        Runtime="python3.12",
+        Role="arn:aws:iam::000000000000:role/ingest",
+        Handler="lambdas.ingest.handler",
+        Code={"ZipFile": archive.getvalue()},
+        Environment={"Variables": variables},
+        Timeout=60,
+    )
+    client.get_waiter("function_active_v2").wait(FunctionName=INGEST)

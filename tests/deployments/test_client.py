@@ -1,0 +1,351 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from contracts.errors import DataProblem, NotFound, Unauthorized, Unavailable
+from contracts.identity import Project
+from contracts.limits import Limits
+from contracts.status import Job, JobState, Stage
+from deployments import client as client_module
+from deployments import transfer
+from deployments.api_calls import ApiError
+from deployments.client import Exemplar
+from deployments.folder import read_folder
+from deployments.remote_job import RemoteJob
+from deployments.transfer import TransferProgress
+from lambdas import environment, uploads
+from tests.deployments.api_server import ROOT, RUN_ID, TOKEN, USER, ApiServer, running_api
+from tests.deployments.pictures import write_classes, write_picture
+
+CLASSES = ["cat", "dog"]
+
+
+@pytest.fixture(scope="module")
+def server(emulator: Any, data_bucket: str, state_table: str) -> Iterator[ApiServer]:
+    with running_api(emulator.endpoint, data_bucket, state_table) as running:
+        yield running
+
+
+@pytest.fixture
+def client(
+    server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Exemplar]:
+    monkeypatch.setenv("EXEMPLAR_HOME", str(tmp_path / "home"))
+    with Exemplar(server.url, TOKEN) as made:
+        yield made
+
+
+@pytest.fixture
+def project(request: pytest.FixtureRequest) -> str:
+    """One a test: they share the emulator."""
+    return f"p{zlib.crc32(request.node.nodeid.encode()):08x}"
+
+
+def put_job(server: ApiServer, project: str, **values: Any) -> Job:
+    job = Job(Project(USER, project), "job-1", "upload-1", **values)
+    server.state.create_job(job)
+    return job
+
+
+def test_create_keeps_the_key_and_repeats_harmlessly(client: Exemplar, project: str) -> None:
+    assert client.create(project, CLASSES)["classes"] == CLASSES
+    key = client.saved_key(project)
+    assert "key" not in client.create(project, CLASSES)
+    assert client.saved_key(project) == key
+    assert project in {found["project"] for found in client.projects()}
+
+
+def test_create_changes_the_classes_but_not_their_order(client: Exemplar, project: str) -> None:
+    client.create(project, ["dog", "cat"])
+    assert client.create(project, CLASSES)["classes"] == ["dog", "cat"]
+    assert client.create(project, [*CLASSES, "bird"])["classes"] == [*CLASSES, "bird"]
+    assert client.details(project)["classes"] == [*CLASSES, "bird"]
+
+
+def test_the_apis_refusal_arrives_with_code_and_fix(client: Exemplar) -> None:
+    with pytest.raises(ApiError, match="may hold only a-z") as caught:
+        client.create("My Cat", CLASSES)
+    assert (caught.value.code, caught.value.http_status) == ("invalid_name", 400)
+    assert caught.value.fix
+    with pytest.raises(ApiError, match="no project") as caught:
+        client.details("none-such")
+    assert caught.value.http_status == 404
+    with pytest.raises(ApiError):
+        client.details("../../v1/limits?")
+
+
+def test_a_wrong_token_is_told_apart(server: ApiServer) -> None:
+    with Exemplar(server.url, "wrong") as stranger, pytest.raises(ApiError) as caught:
+        stranger.projects()
+    assert caught.value.message == "the token was not accepted"
+
+
+def test_passing_failures_are_retried_and_lasting_ones_told(
+    server: ApiServer, client: Exemplar
+) -> None:
+    server.refuse_next[:] = [503, 502]
+    client.projects()
+    server.refuse_next[:] = [503] * 4
+    with pytest.raises(ApiError, match="Service Unavailable"):
+        client.projects()
+    with Exemplar("http://127.0.0.1:9", TOKEN) as nowhere, pytest.raises(Unavailable) as caught:
+        nowhere.projects()
+    assert "exemplar up" in caught.value.fix
+
+
+def test_a_second_upload_sends_nothing(
+    client: Exemplar, server: ApiServer, project: str, tmp_path: Path
+) -> None:
+    folder = write_classes(tmp_path / "data", 30)
+    write_picture(folder / "dog" / "copy.png", seed=10_000)  # the same bytes as dog/0.png
+    client.create(project, CLASSES)
+    seen: list[TransferProgress] = []
+    upload = client.upload(project, folder, seen.append)
+    assert len(server.stored(project)) == 60
+    assert (seen[-1].files_done, seen[-1].files_total, seen[-1].files_kept) == (60, 60, 0)
+    assert seen[-1].bytes_done == seen[-1].bytes_total
+    assert client.upload(project, folder, seen.append) == upload
+    assert seen[-1].files_kept == 60
+
+
+def test_many_batches_make_one_upload(
+    client: Exemplar,
+    server: ApiServer,
+    project: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(transfer, "_BATCH_FILES", 7)
+    folder = read_folder(write_classes(tmp_path / "data", 20))
+    client.create(project, CLASSES)
+    upload = client.upload(project, folder)
+    announced = uploads.announced_files(
+        environment.s3(), server.bucket, Project(USER, project), upload, Limits()
+    )
+    assert sorted(file.name for file in announced) == [file.name for file in folder.files]
+    assert len(server.stored(project)) == 40
+
+
+_KILLED_HALF_WAY = """
+import os, signal, sys
+from deployments.client import Exemplar
+
+def on_progress(progress):
+    if progress.phase == "send" and progress.files_done >= 20:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+with Exemplar() as client:
+    client.upload(sys.argv[1], sys.argv[2], on_progress)
+"""
+
+
+def test_a_killed_upload_goes_on_with_the_rest(
+    client: Exemplar, server: ApiServer, project: str, tmp_path: Path
+) -> None:
+    folder = write_classes(tmp_path / "data", 40)
+    client.create(project, CLASSES)
+    killed = subprocess.run(
+        [sys.executable, "-c", _KILLED_HALF_WAY, project, str(folder)],
+        env=os.environ | {"EXEMPLAR_URL": server.url, "EXEMPLAR_TOKEN": TOKEN},
+        cwd=ROOT,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    stored = len(server.stored(project))
+    assert 20 <= stored < 80
+    seen: list[TransferProgress] = []
+    client.upload(project, folder, seen.append)
+    assert stored <= seen[-1].files_kept < 80
+    assert len(server.stored(project)) == 80
+
+
+def test_an_expired_permission_is_asked_for_again(
+    client: Exemplar, server: ApiServer, project: str, tmp_path: Path, monkeypatch: Any
+) -> None:
+    folder = write_classes(tmp_path / "data", 3)
+    client.create(project, CLASSES)
+    monkeypatch.setattr(uploads, "_EXPIRES_SECONDS", -60)
+
+    def next_one_is_valid(_: TransferProgress) -> None:
+        monkeypatch.setattr(uploads, "_EXPIRES_SECONDS", 3_600)
+
+    client.upload(project, folder, next_one_is_valid)
+    assert len(server.stored(project)) == 6
+
+
+def test_storage_that_keeps_refusing_is_told_with_the_files(
+    client: Exemplar, project: str, tmp_path: Path, monkeypatch: Any
+) -> None:
+    folder = write_classes(tmp_path / "data", 2)
+    client.create(project, CLASSES)
+    monkeypatch.setattr(uploads, "_EXPIRES_SECONDS", -60)
+    monkeypatch.setattr(transfer, "_FIRST_PAUSE_SECONDS", 0.01)
+    with pytest.raises(Unavailable, match=r"4 files could not be stored: .* 403") as caught:
+        client.upload(project, folder)
+    assert len(caught.value.details) == 4
+    assert "run the same command again" in caught.value.fix
+
+
+def test_a_file_that_changes_under_way_is_not_sent(
+    client: Exemplar, server: ApiServer, project: str, tmp_path: Path
+) -> None:
+    found = read_folder(write_classes(tmp_path / "data", 2))
+    client.create(project, CLASSES)
+    found.files[0].path.write_bytes(b"other")
+    with pytest.raises(DataProblem, match="changed while uploading"):
+        client.upload(project, found)
+    assert not any(found.files[0].sha256 in key for key in server.stored(project))
+
+
+def test_submit_starts_the_job_and_repeating_attaches(
+    client: Exemplar, project: str, tmp_path: Path
+) -> None:
+    folder = write_classes(tmp_path / "data", 10)
+    job = client.submit(folder, project, seed=3)
+    assert (job.state, job.flow_run_id) == (JobState.QUEUED, RUN_ID)
+    assert client.submit(folder, project, seed=3).job_id == job.job_id
+    assert client.submit(folder, project, seed=4).job_id != job.job_id
+    assert client.jobs(project)[0]["state"] == "queued"
+
+
+def test_too_few_pictures_are_listed_before_anything_starts(
+    client: Exemplar, project: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ApiError, match="needs 6 more pictures") as caught:
+        client.submit(write_classes(tmp_path / "data", 4), project)
+    assert caught.value.http_status == 422
+    assert len(caught.value.details) == 2
+
+
+def test_wait_hears_of_every_change(client: Exemplar, server: ApiServer, project: str) -> None:
+    job = put_job(server, project)
+    changes: list[dict[str, Any]] = [
+        {"state": JobState.RUNNING, "stage": Stage.DRAFT, "progress": 0.2},
+        {"endpoint": "http://127.0.0.1/x", "message": "a draft answers"},
+        {"state": JobState.DONE, "stage": Stage.DONE, "progress": 1.0},
+    ]
+    seen: list[RemoteJob] = []
+
+    def on_update(now: RemoteJob) -> None:
+        seen.append(now)
+        if changes:
+            server.state.update_job(job.project, job.job_id, **changes.pop(0))
+
+    final = client.wait(project, job.job_id, on_update, poll_seconds=0.01)
+    assert [now.stage for now in seen] == ["queued", "draft", "draft", "done"]
+    assert final.state is JobState.DONE
+    assert final.endpoint == "http://127.0.0.1/x"
+
+
+def test_wait_bears_a_restart_of_the_stack(
+    client: Exemplar, server: ApiServer, project: str
+) -> None:
+    job = put_job(server, project)
+    restart: list[threading.Timer] = []
+
+    def come_back() -> None:
+        server.refuse_next[:] = [403, 404, 503]  # what a gateway says before all is deployed
+        server.start()
+
+    def on_update(now: RemoteJob) -> None:
+        if not restart:
+            server.stop()
+            server.state.update_job(job.project, job.job_id, state=JobState.DONE)
+            restart.append(threading.Timer(3.0, come_back))  # longer than one call's retries
+            restart[0].start()
+
+    final = client.wait(project, job.job_id, on_update, poll_seconds=0.01)
+    restart[0].join()
+    assert final.state is JobState.DONE
+
+
+def test_wait_gives_up_on_what_cannot_pass(
+    client: Exemplar, server: ApiServer, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.create(project, CLASSES)
+    with pytest.raises(ApiError, match="no job"):
+        client.wait(project, "none")
+    put_job(server, project)
+    monkeypatch.setattr(client_module, "_RESTART_SECONDS", 0.0)
+    with pytest.raises(ApiError, match="404"):
+        client.wait(project, "job-1", lambda _: server.refuse_next.append(404), 0.01)
+
+
+def test_cancel_is_final(client: Exemplar, server: ApiServer, project: str) -> None:
+    put_job(server, project)
+    assert client.cancel(project, "job-1").state is JobState.CANCELLED
+    assert client.cancel(project, "job-1").state is JobState.CANCELLED
+
+
+def test_a_finished_job_cannot_be_cancelled(
+    client: Exemplar, server: ApiServer, project: str
+) -> None:
+    put_job(server, project, state=JobState.DONE)
+    with pytest.raises(ApiError, match="already done") as caught:
+        client.cancel(project, "job-1")
+    assert caught.value.code == "conflict"
+
+
+def test_predict_needs_an_endpoint_and_a_key(
+    client: Exemplar, server: ApiServer, project: str, tmp_path: Path
+) -> None:
+    picture = write_picture(tmp_path / "a.png", seed=1)
+    client.create(project, CLASSES)
+    with pytest.raises(NotFound, match="no endpoint yet"):
+        client.predict(project, picture)
+    server.serve_endpoint(project)
+    answer = client.predict(project, picture)
+    assert answer["label"] == "cat"
+    assert answer["got"] == [picture.stat().st_size, "image/png"]
+    assert client.predict(project, picture.read_bytes())["label"] == "cat"
+    with pytest.raises(ApiError, match="unknown key"):
+        client.predict(project, picture, key="xk_wrong")
+    with pytest.raises(NotFound, match="cannot be read"):
+        client.predict(project, tmp_path / "none.png")
+
+
+def test_a_key_lost_here_is_made_anew_only_when_asked(
+    client: Exemplar, server: ApiServer, project: str, tmp_path: Path
+) -> None:
+    client.create(project, CLASSES)
+    server.serve_endpoint(project)
+    old = client.saved_key(project)
+    (tmp_path / "home" / "keys.json").unlink()
+    with pytest.raises(Unauthorized) as caught:
+        client.predict(project, b"\xff\xd8\xff")
+    assert f"exemplar key {project} --rotate" in caught.value.fix
+    new = client.rotate_key(project)
+    assert new != old
+    assert client.predict(project, b"\xff\xd8\xff")["label"] == "cat"
+
+
+def test_logs_say_what_they_need(
+    server: ApiServer, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_job(server, project)
+    monkeypatch.delenv("PREFECT_API_URL")
+    with Exemplar(server.url, TOKEN) as far, pytest.raises(NotFound) as caught:
+        far.logs(project, "job-1")
+    assert "PREFECT_API_URL" in caught.value.fix
+
+
+def test_an_unknown_answer_is_no_traceback(server: ApiServer) -> None:
+    answer = httpx.Response(200, text="<html>", request=httpx.Request("GET", server.url))
+    with pytest.raises(ApiError, match="no JSON"):
+        client_module.answer_json(answer)
+
+
+def test_job_fields_of_a_newer_server_are_ignored() -> None:
+    job = Job(Project(USER, "cats"), "job-1", "u")
+    answer = replace(job, stage=Stage.TRAIN).as_dict() | {"novelty": 1, "stage": "distil"}
+    assert RemoteJob.from_answer(answer).stage == "distil"
