@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,7 @@ from cyclopts import App, CycloptsError
 from rich.console import Console
 
 from contracts.errors import ExemplarError, InvalidRequest, NotFound
+from deployments.local_commands import demo, down, status, up
 from deployments.options import (
     FAILED,
     INTERRUPTED,
@@ -35,6 +35,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 
+app.command(up)
 app.command(train)
 
 
@@ -60,56 +61,6 @@ def main(tokens: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the last line of defence against tracebacks
         return _show_failure(error, "--json" in tokens)
     return code or 0
-
-
-@app.command
-def up(
-    *,
-    weights_dir: Annotated[
-        Path | None, about("A folder with pretrained weights, where none can be downloaded.")
-    ] = None,
-    json: AsJson = False,
-) -> None:
-    """Start everything on this machine: storage, functions, workflows, tracking.
-
-    Example: `exemplar up`
-    """
-    from deployments.connection import find_connection, state_home
-
-    _local_stack().up(state_home(), weights_dir)
-    if json:
-        connection = find_connection()
-        print_json({"url": connection.url, "state_folder": str(state_home())})
-
-
-@app.command
-def down(*, json: AsJson = False) -> None:
-    """Stop what `exemplar up` started; data and models stay.
-
-    Example: `exemplar down`
-    """
-    from deployments.connection import state_home
-
-    _local_stack().down(state_home())
-    if json:
-        print_json({"stopped": True, "state_folder": str(state_home())})
-
-
-@app.command
-def status(*, json: AsJson = False) -> None:
-    """Show which parts of the local stack are running.
-
-    Example: `exemplar status`
-    """
-    from deployments.connection import state_home
-    from deployments.screens import say
-
-    services = _local_stack().status(state_home())
-    if json:
-        print_json({"services": [asdict(service) for service in services]})
-        return
-    for service in services:
-        say(Console(), "  ".join(f"{value}" for value in asdict(service).values()))
 
 
 @app.command
@@ -242,11 +193,6 @@ def _newest_job(client: "Exemplar", project: str) -> str:
     return str(jobs[0]["job_id"])
 
 
-def _local_stack() -> Any:
-    """Loaded on demand: it brings Prefect and MLflow, which take seconds to import."""
-    return import_module("deployments.local.stack")
-
-
 def _show_failure(error: Exception, is_json: bool) -> int:
     from deployments.screens import show_error
 
@@ -261,6 +207,11 @@ def _show_failure(error: Exception, is_json: bool) -> int:
         print_json(error.as_dict())
     show_error(Console(stderr=True), error)
     return FAILED
+
+
+app.command(status)
+app.command(down)
+app.command(demo)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ class Rule:
     margin: float = 0.005  # the accuracy must rise by more
     alpha: float = 0.10  # the mid-p value of wins against losses must be below
     min_net_wins: int = 5  # wins less losses
-    class_floor: float = 0.20  # recall; a class fails when even its interval's upper end is below
+    class_floor: float = 0.20  # recall; a class fails when it is below with error `alpha`
     max_class_drop: float = 0.10  # recall against the champion's, where it is no accident
     max_bundle_bytes: int = 50 * MIB
     max_latency_ms: float = 500.0
@@ -144,12 +144,14 @@ def _soundness(challenger: Evaluation, champion: Evaluation | None, rule: Rule) 
 
 def _class_floor(challenger: Evaluation, champion: Evaluation | None, rule: Rule) -> Check:
     """A weak class only counts where the champion does better on it."""
+    confidence = 1 - 2 * rule.alpha  # of two sides, one counts
     found, sizes = challenger.confusion.diagonal(), challenger.confusion.sum(axis=1)
     before = np.array(champion.per_class_recall) if champion else np.ones(len(sizes))
     failing = [
         f"{name!r} {hits} of {size}"
         for name, hits, size, old in zip(challenger.classes, found, sizes, before, strict=True)
-        if wilson_interval(int(hits), int(size))[1] < rule.class_floor and hits < old * size
+        if wilson_interval(int(hits), int(size), confidence)[1] < rule.class_floor
+        and hits < old * size
     ]
     return Check(
         "every class is recognised",

@@ -14,7 +14,7 @@ from contracts.errors import DataProblem
 from models.calibration import log_loss
 
 # From strong to weak regularisation, on standardised features.
-CANDIDATES: Final = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 1e-1)
+CANDIDATES: Final = (1e-4, 1e-3, 3e-3, 1e-2, 1e-1, 1.0)
 FEW_PER_CLASS: Final = 50  # below, a validation part is too small to choose by
 FOLDS: Final = 5
 
@@ -132,7 +132,8 @@ def _solve(
     """One (weight, bias) per C. Standardisation is folded in, so raw features go in."""
     mean = features.mean(axis=0)
     scale = features.std(axis=0)
-    scale[scale < 1e-6] = 1.0  # a feature that never varies must not blow up
+    # A feature that hardly varies here may well do so elsewhere, and must not drown the others.
+    scale = np.maximum(scale, 0.3 * scale.mean() + 1e-9)
     rows = (features - mean) / scale
     model = LogisticRegression(max_iter=300, warm_start=True, tol=1e-3)
     solved = []

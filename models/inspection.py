@@ -102,7 +102,8 @@ def _open_fully(data: bytes, limits: Limits) -> ImageFacts | ImageProblem:
     if problem:
         return problem
     picture = decode(data, _FULL_SIZE, limits.max_pixels)  # the code that will serve it
-    small = picture.resize(THUMBNAIL_SIZE, Image.Resampling.BOX, reducing_gap=2.0)
+    # Bilinear finds more enlarged and cut copies than box sampling, a smaller gap misses many.
+    small = picture.resize(THUMBNAIL_SIZE, Image.Resampling.BILINEAR, reducing_gap=6.0)
     return ImageFacts(
         *picture.size,
         format="JPEG" if stored_as == "MPO" else stored_as,  # MPO: a phone's JPEG with a preview

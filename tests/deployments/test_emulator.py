@@ -491,6 +491,33 @@ def test_everything_survives_a_kill(tmp_path: Path) -> None:
     assert not second.sandboxes()
 
 
+def test_what_a_kill_interrupted_is_settled(tmp_path: Path) -> None:
+    with running(tmp_path) as started:
+        started.function("made", ECHO)
+        template = json.dumps({"Resources": {"Log": {"Type": "AWS::Logs::LogGroup"}}})
+        stacks = started.client("cloudformation")
+        stacks.create_stack(StackName="stack", TemplateBody=template)
+        stacks.get_waiter("stack_create_complete").wait(
+            StackName="stack", WaiterConfig={"Delay": 1, "MaxAttempts": 20}
+        )
+    for name, done, interrupted in (
+        ("lambda", '"State": "Active"', '"State": "Pending"'),
+        (
+            "cloudformation",
+            '"StackStatus": "CREATE_COMPLETE"',
+            '"StackStatus": "CREATE_IN_PROGRESS"',
+        ),
+    ):
+        file = tmp_path / "services" / f"{name}.json"
+        assert done in file.read_text()
+        file.write_text(file.read_text().replace(done, interrupted))
+    with running(tmp_path) as started:
+        function = started.client("lambda").get_function_configuration(FunctionName="made")
+        assert function["State"] == "Active"
+        stack = started.client("cloudformation").describe_stacks(StackName="stack")["Stacks"][0]
+        assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
+
+
 def test_a_state_file_that_cannot_be_read_is_kept_aside(tmp_path: Path) -> None:
     (tmp_path / "services").mkdir()
     (tmp_path / "services" / "iam.json").write_text('{"roles": ')

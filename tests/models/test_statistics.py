@@ -29,3 +29,13 @@ def test_the_sentence() -> None:
     assert sentence(27, 30) == (
         "right 27 times out of 30; the true rate is likely between 74 % and 97 %"
     )
+
+
+@pytest.mark.parametrize(("correct", "total"), [(5, 4), (-1, 4)])
+def test_impossible_counts_are_refused(correct: int, total: int) -> None:
+    with pytest.raises(ValueError, match="cannot be"):
+        wilson_interval(correct, total)
+
+
+def test_an_untested_model_claims_nothing() -> None:
+    assert sentence(0, 0) == "not tested yet: there are no test examples"

@@ -1,0 +1,191 @@
+"""From a folder of labelled pictures to an endpoint that answers, as people use it."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from contracts.identity import Project
+from deployments.client import Exemplar
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture(scope="module")
+def trained(stack: Any, digits: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A project trained once for all tests of this module; its folder comes with it."""
+    folder = digits(tmp_path_factory.mktemp("digits"), 40)
+    with stack.client() as client:
+        result = client.train(folder, "digits", recipe="fast")
+        yield client, result, folder
+
+
+def test_the_job_ends_with_a_sentence_a_decision_and_an_endpoint(trained: Any) -> None:
+    _, result, _ = trained
+    document = result.as_dict()
+    assert document["state"] == "done"
+    assert document["accuracy"] >= 0.9
+    assert "out of 36" in document["sentence"]
+    low, high = document["interval"]
+    assert low < document["accuracy"] <= high
+    assert document["decision"]["reason"]
+    assert document["draft_seconds"] > 0
+    assert set(document["stage_seconds"]) >= {
+        "ingest",
+        "prepare",
+        "draft",
+        "promote-draft",
+        "train",
+        "promote",
+    }
+
+
+def test_the_endpoint_answers_rightly_with_its_version(trained: Any) -> None:
+    client, result, folder = trained
+    answers = [client.predict("digits", path) for path in sorted(folder.glob("*/3.png"))]
+    assert [answer["label"] for answer in answers] == ["digit 0", "digit 1", "digit 4"]
+    for answer in answers:
+        assert answer["model_version"] == result.as_dict()["model_version"]
+        assert answer["request_id"]
+        assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "L", "CMYK", "1", "P", "I;16", "LA"])
+def test_pictures_of_any_mode_get_an_answer(trained: Any, mode: str, tmp_path: Path) -> None:
+    client, _, folder = trained
+    grey = Image.open(next(folder.glob("digit 0/*.png"))).convert("L")
+    if mode == "I;16":
+        picture = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    else:
+        picture = grey.convert("RGB").convert(mode)
+    path = tmp_path / ("a.jpg" if mode == "CMYK" else "a.png")
+    picture.save(path)
+    assert client.predict("digits", path)["label"] == "digit 0"
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "code"),
+    [
+        (b"", {}, 400, "invalid_request"),
+        (b"no picture", {}, 422, "unreadable_example"),
+        (b"<svg onload=alert(1)>", {"content-type": "image/svg+xml"}, 422, "unreadable_example"),
+        (b"{", {"content-type": "application/json"}, 400, "invalid_request"),
+        (b'{"url": "http://169.254.169.254/"}', {"content-type": "application/json"}, 400, "in"),
+        (b'{"text": "hello"}', {"content-type": "application/json"}, 400, "invalid_request"),
+    ],
+)
+def test_bad_requests_get_the_error_form_never_a_200(
+    trained: Any, body: bytes, headers: dict[str, str], status: int, code: str
+) -> None:
+    client, _, _ = trained
+    key = {"x-api-key": client.saved_key("digits")}
+    answer = httpx.post(client.endpoint("digits"), content=body, headers=headers | key)
+    error = answer.json()["error"]
+    assert answer.status_code == status
+    assert error["code"].startswith(code)
+    assert error["message"]
+    assert error["fix"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"x-api-key": "xk_wrong"}, {"authorization": "Bearer x"}])
+def test_without_the_key_nobody_gets_an_answer(trained: Any, headers: dict[str, str]) -> None:
+    client, _, folder = trained
+    picture = next(folder.glob("*/*.png")).read_bytes()
+    answer = httpx.post(client.endpoint("digits"), content=picture, headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
+
+
+def test_the_api_refuses_strangers(stack: Any, trained: Any) -> None:
+    url = f"{stack.links.url}/v1/projects"
+    assert httpx.get(url).status_code == 401
+    assert httpx.get(url, headers={"authorization": "Bearer wrong"}).status_code == 403
+
+
+def test_running_it_again_sends_nothing_and_attaches(trained: Any) -> None:
+    client, result, folder = trained
+    sent: list[int] = []
+    again = client.train(
+        folder, "digits", on_progress=lambda p: sent.append(p.sent_files), recipe="fast"
+    )
+    assert again.as_dict()["job_id"] == result.as_dict()["job_id"]
+
+
+def test_details_show_data_versions_and_jobs(trained: Any) -> None:
+    client, result, _ = trained
+    details = client.details("digits")
+    assert details["classes"] == ["digit 0", "digit 1", "digit 4"]
+    assert details["model_version"] == result.as_dict()["model_version"]
+    assert details["versions"][0]["reason"]
+    assert details["report"]["usable"] == 120
+    assert details["endpoint"]
+
+
+def test_a_manifest_dropped_into_the_inbox_starts_the_same_pipeline(
+    stack: Any, digits: Any, tmp_path: Path
+) -> None:
+    with stack.client() as client:
+        folder = digits(tmp_path, 12)
+        pictures = client.read(folder)
+        client.create("dropped", list(pictures.classes))
+        upload = client.upload("dropped", pictures)
+        stack.session.client("s3").put_object(
+            Bucket=data_bucket(stack),
+            Key=f"users/me/dropped/inbox/{upload}/manifest.json",
+            Body=json.dumps({"recipe": "fast"}),
+        )
+        job = first_job(client, "dropped")
+        assert client.wait("dropped", job).state == "done"
+
+
+def data_bucket(stack: Any) -> str:
+    names = [b["Name"] for b in stack.session.client("s3").list_buckets()["Buckets"]]
+    return next(name for name in names if "data" in name)
+
+
+def first_job(client: Exemplar, project: str) -> str:
+    for _ in range(100):
+        if jobs := client.jobs(project):
+            return str(jobs[0]["job_id"])
+        time.sleep(0.1)
+    raise AssertionError("no job was started")
+
+
+def test_a_data_problem_ends_the_job_with_the_list_of_what_to_change(
+    stack: Any, digits: Any, tmp_path: Path
+) -> None:
+    folder = digits(tmp_path, 12)
+    for path in sorted((folder / "digit 4").glob("*.png"))[:6]:
+        path.write_bytes(path.read_bytes()[:60])  # a PNG's header, and nothing after it
+    with stack.client() as client:
+        job = client.train(folder, "broken", recipe="fast").as_dict()
+    assert job["state"] == "failed"
+    assert job["failure"]["code"] == "data_problem"
+    assert "digit 4" in str(job["failure"])
+    assert job["failure"]["fix"]
+    assert "Traceback" not in str(job)
+    assert stack.state.project(Project("me", "broken")).endpoint == ""
+
+
+def test_a_cancelled_job_stays_cancelled(stack: Any, digits: Any, tmp_path: Path) -> None:
+    with stack.client() as client:
+        job = client.submit(client.read(digits(tmp_path, 30)), "cancelled", recipe="accurate")
+        wait_for_stage(client, "cancelled", job.job_id, "train")
+        assert client.cancel("cancelled", job.job_id).state == "cancelled"
+        time.sleep(8)
+        assert client.job("cancelled", job.job_id).state == "cancelled"
+        # What was live stays so.
+        assert client.details("cancelled")["endpoint"]
+
+
+def wait_for_stage(client: Exemplar, project: str, job_id: str, stage: str) -> None:
+    for _ in range(600):
+        job = client.job(project, job_id)
+        if job.stage == stage or job.state in {"failed", "done"}:
+            break
+        time.sleep(0.2)
+    assert job.stage == stage

@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+
+from contracts.bundle import Preprocessing
+from models.module import FineTuning, augment
+from models.recipe import Recipe
+from models.torchlibs import torch
+from models.zoo import ZOO, build
+
+CNN = ZOO["cnn"].preprocessing
+
+
+def module(**changes: object) -> FineTuning:
+    recipe = Recipe.from_dict({"backbone": "cnn"} | changes)
+    return FineTuning(build("cnn", 3), recipe, CNN, steps=10)
+
+
+def one_step(tuned: FineTuning) -> None:
+    """A step as Lightning makes it, on noise; the head is random so that gradients flow."""
+    torch.nn.init.normal_(tuned.classifier.head.weight)
+    optimizer = tuned.configure_optimizers()["optimizer"]
+    tuned.train()
+    pixels = torch.randint(0, 256, (8, 64, 64, 3), dtype=torch.uint8)
+    tuned.training_step((pixels, torch.arange(8) % 3), 0).backward()
+    optimizer.step()
+
+
+@pytest.mark.parametrize(("unfrozen", "first"), [(0, 5), (2, 3), (5, 0)])
+def test_the_last_blocks_really_learn_and_the_others_do_not(unfrozen: int, first: int) -> None:
+    tuned = module(unfrozen_blocks=unfrozen, freeze_batch_norm=False)
+    before = {k: v.clone() for k, v in tuned.classifier.state_dict().items()}
+    one_step(tuned)
+    changed = {k for k, v in tuned.classifier.state_dict().items() if not torch.equal(v, before[k])}
+    blocks = {int(name.split(".")[1]) for name in changed if name.startswith("blocks")}
+    assert blocks == set(range(first, 5))
+    assert "head.weight" in changed
+
+
+def test_frozen_batch_norm_keeps_its_statistics() -> None:
+    tuned = module(unfrozen_blocks=5, freeze_batch_norm=True)
+    one_step(tuned)
+    norms = [m for m in tuned.classifier.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert all(not norm.training and norm.running_mean.abs().max() == 0 for norm in norms)
+
+
+@pytest.mark.parametrize("unfrozen", [0, 2, 5])
+def test_training_and_export_see_the_same_network(unfrozen: int) -> None:
+    tuned = module(unfrozen_blocks=unfrozen)
+    one_step(tuned)
+    tuned.eval()
+    pixels = torch.randint(0, 256, (4, 64, 64, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        difference = tuned(pixels) - tuned.classifier(tuned.to_input(pixels))
+    assert difference.abs().max() < 1e-4
+
+
+def test_the_loss_is_taken_of_logits() -> None:
+    tuned = module(label_smoothing=0.0, dropout=0.0)
+    tuned.classifier.head.bias.data = torch.tensor([50.0, 0.0, 0.0])
+    pixels = torch.zeros((2, 64, 64, 3), dtype=torch.uint8)
+    right = tuned.training_step((pixels, torch.tensor([0, 0])), 0)
+    wrong = tuned.training_step((pixels, torch.tensor([1, 1])), 0)
+    assert right.item() == pytest.approx(0, abs=1e-4)
+    assert wrong.item() == pytest.approx(50, rel=0.01)  # after a softmax it could not exceed 1
+
+
+def test_the_rate_rises_and_falls_to_zero() -> None:
+    shares = [module(warmup_share=0.2)._rate_share(step) for step in range(11)]
+    assert shares[0] < shares[1] < shares[2] == 1.0
+    assert shares[2:] == sorted(shares[2:], reverse=True)
+    assert shares[10] == pytest.approx(0)
+
+
+def test_the_frozen_copy_is_not_saved() -> None:
+    assert not [name for name in module(unfrozen_blocks=2).state_dict() if "_frozen" in name]
+
+
+def test_augmentation_changes_pictures_but_not_their_shape() -> None:
+    images = torch.rand(6, 3, 32, 32)
+    views = augment(images, Recipe())
+    assert views.shape == images.shape
+    assert (views - images).abs().amax(dim=(1, 2, 3)).min() > 0.01
+
+
+def test_augmentation_can_be_switched_off() -> None:
+    recipe = Recipe(smallest_crop=1.0, flip=False, jitter=0.0)
+    images = torch.rand(64, 3, 32, 32)
+    changed = (augment(images, recipe) - images).abs().mean(dim=(1, 2, 3))
+    assert changed.median().item() < 0.2  # only the aspect still varies
+
+
+def test_without_flip_left_stays_left() -> None:
+    images = torch.zeros(64, 3, 32, 32)
+    images[..., :16] = 1.0
+    recipe = Recipe(flip=False, jitter=0.0)
+    views = augment(images, recipe)
+    assert (views[..., :8].mean(dim=(1, 2, 3)) > views[..., -8:].mean(dim=(1, 2, 3))).all()
+    mirrored = augment(images, Recipe(jitter=0.0))
+    assert (mirrored[..., :8].mean(dim=(1, 2, 3)) < mirrored[..., -8:].mean(dim=(1, 2, 3))).any()
+
+
+def test_input_follows_the_preprocessing() -> None:
+    preprocessing = Preprocessing(64, 64, (0.5, 0.25, 0.0), (0.5, 0.25, 1.0))
+    tuned = FineTuning(build("cnn", 2), Recipe(backbone="cnn"), preprocessing, 1)
+    white = tuned.to_input(torch.full((1, 4, 4, 3), 255, dtype=torch.uint8))
+    assert np.allclose(white[0, :, 0, 0], [1.0, 3.0, 1.0])

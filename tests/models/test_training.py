@@ -1,0 +1,194 @@
+"""Real trainings of the small network on digits: seconds each."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from contracts.errors import InvalidRequest
+from models.checkpoints import LAST_CHECKPOINT, EpochResult, load_best
+from models.recipe import Recipe
+from models.torchlibs import torch
+from models.training import TrainingData, train
+from models.zoo import build
+from tests.models.pictures import write_digits
+
+RECIPE = replace(Recipe.from_name("scratch"), epochs=3, flip=False)
+
+
+class Killed(Exception):
+    """Stands for whatever ends a training from outside."""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
+    paths, labels = write_digits(tmp_path_factory.mktemp("digits"), 150, classes=3)
+    return TrainingData(paths[:110], labels[:110], paths[110:], labels[110:], ("0", "1", "2"))
+
+
+def final_weights(folder: Path) -> dict[str, torch.Tensor]:
+    saved = torch.load(folder / LAST_CHECKPOINT, weights_only=True)
+    return saved["state_dict"]
+
+
+def test_learns_digits_from_scratch(data: TrainingData, tmp_path: Path) -> None:
+    seen: list[EpochResult] = []
+    trained = train(RECIPE, data, None, tmp_path, on_epoch=seen.append)
+    assert [result.epoch for result in seen] == [1, 2, 3]
+    assert trained.val_accuracy > 0.8
+    assert trained.val_accuracy == max(result.val_accuracy for result in seen)
+    assert trained.epochs == 3
+    classifier, recipe = load_best(trained.best_checkpoint)
+    assert recipe.backbone == "cnn"
+    assert classifier.head.out_features == 3
+
+
+def test_a_resumed_training_ends_where_an_uninterrupted_one_does(
+    data: TrainingData, tmp_path: Path
+) -> None:
+    whole = train(RECIPE, data, None, tmp_path / "whole")
+
+    def stop_after_first(result: EpochResult) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        train(RECIPE, data, None, tmp_path / "first", on_epoch=stop_after_first)
+    seen: list[EpochResult] = []
+    resumed = train(
+        RECIPE,
+        data,
+        None,
+        tmp_path / "second",
+        resume_from=tmp_path / "first" / LAST_CHECKPOINT,
+        on_epoch=seen.append,
+    )
+    assert [result.epoch for result in seen] == [2, 3]
+    assert resumed.best_epoch == whole.best_epoch
+    assert resumed.val_accuracy == pytest.approx(whole.val_accuracy)
+    expected, given = final_weights(tmp_path / "whole"), final_weights(tmp_path / "second")
+    assert all(torch.allclose(given[name], value, atol=1e-4) for name, value in expected.items())
+
+
+def test_resuming_a_finished_training_gives_its_result_again(
+    data: TrainingData, tmp_path: Path
+) -> None:
+    first = train(replace(RECIPE, epochs=1), data, None, tmp_path / "a")
+    again = train(
+        replace(RECIPE, epochs=1),
+        data,
+        None,
+        tmp_path / "b",
+        resume_from=tmp_path / "a" / LAST_CHECKPOINT,
+    )
+    assert (again.best_epoch, again.val_accuracy) == (first.best_epoch, first.val_accuracy)
+    assert load_best(again.best_checkpoint)[0].head.out_features == 3
+
+
+def test_the_checkpoint_is_whole_whenever_it_is_announced(
+    data: TrainingData, tmp_path: Path
+) -> None:
+    announced: list[int] = []
+
+    def look(path: Path) -> None:
+        announced.append(torch.load(path, weights_only=True)["epoch"])
+
+    train(RECIPE, data, None, tmp_path, on_checkpoint=look)
+    assert announced == [0, 1, 2]
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_the_solved_head_is_epoch_zero_and_may_win(data: TrainingData, tmp_path: Path) -> None:
+    first = train(RECIPE, data, None, tmp_path / "scratch")
+    blocks = load_best(first.best_checkpoint)[0].blocks.state_dict()
+    torch.save(blocks, tmp_path / "w.pth")
+    seen: list[EpochResult] = []
+    recipe = replace(RECIPE, solve_head=True, unfrozen_blocks=1, epochs=1)
+    tuned = train(recipe, data, tmp_path / "w.pth", tmp_path / "tuned", on_epoch=seen.append)
+    assert [result.epoch for result in seen] == [0, 1]
+    assert seen[0].val_accuracy > 0.8
+    assert tuned.val_accuracy >= seen[0].val_accuracy
+    alone = train(replace(recipe, epochs=0), data, tmp_path / "w.pth", tmp_path / "alone")
+    assert (alone.best_epoch, alone.val_accuracy) == (0, seen[0].val_accuracy)
+
+
+def test_patience_and_budget_end_it(data: TrainingData, tmp_path: Path) -> None:
+    still = replace(RECIPE, epochs=9, patience=2, learning_rate=0.0, head_learning_rate=0.0)
+    assert train(still, data, None, tmp_path / "a").epochs <= 4
+    assert (
+        train(replace(RECIPE, epochs=9), data, None, tmp_path / "b", budget_seconds=0).epochs == 1
+    )
+
+
+def test_another_recipes_checkpoint_is_refused(data: TrainingData, tmp_path: Path) -> None:
+    train(replace(RECIPE, epochs=1), data, None, tmp_path / "a")
+    with pytest.raises(InvalidRequest, match="another recipe"):
+        train(
+            replace(RECIPE, epochs=1, seed=5),
+            data,
+            None,
+            tmp_path / "b",
+            resume_from=tmp_path / "a" / LAST_CHECKPOINT,
+        )
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint"])
+def test_a_broken_checkpoint_is_refused(data: TrainingData, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "last.ckpt").write_bytes(content)
+    with pytest.raises(InvalidRequest, match=r"last\.ckpt"):
+        train(RECIPE, data, None, tmp_path / "b", resume_from=tmp_path / "last.ckpt")
+
+
+def test_a_model_file_is_no_checkpoint(data: TrainingData, tmp_path: Path) -> None:
+    torch.save(build("cnn", 3).state_dict(), tmp_path / "w.pth")
+    with pytest.raises(InvalidRequest):
+        train(RECIPE, data, None, tmp_path / "b", resume_from=tmp_path / "w.pth")
+    with pytest.raises(InvalidRequest):
+        load_best(tmp_path / "w.pth")
+
+
+PROGRAM = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from models.recipe import Recipe
+from models.training import TrainingData, train
+from tests.models.pictures import write_digits
+
+folder = Path(sys.argv[1])
+paths, labels = write_digits(folder / "digits", 150, classes=3)
+data = TrainingData(paths[:110], labels[:110], paths[110:], labels[110:], ("0", "1", "2"))
+recipe = replace(Recipe.from_name("scratch"), epochs=10_000, patience=10_000, flip=False)
+last = folder / "run" / "last.ckpt"
+train(recipe, data, None, folder / "run", resume_from=last if last.exists() else None,
+      on_epoch=lambda result: print(result.epoch, flush=True))
+"""
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_leaves_a_checkpoint_to_go_on_from(tmp_path: Path, sent: signal.Signals) -> None:
+    def run_until(epoch: int) -> list[int]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, str(tmp_path)],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": "."},
+        )
+        seen: list[int] = []
+        assert process.stdout
+        for line in process.stdout:
+            seen.append(int(line))
+            if seen[-1] >= epoch:
+                break
+        time.sleep(0.01)
+        process.send_signal(sent)
+        process.communicate()
+        assert process.returncode != 0
+        return seen
+
+    assert run_until(3)[:3] == [1, 2, 3]
+    assert run_until(6)[0] >= 4

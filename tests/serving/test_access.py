@@ -1,0 +1,94 @@
+import hashlib
+
+import pytest
+
+from contracts.errors import Unauthorized, Unavailable
+from serving.access import FRESH_SECONDS, GRACE_SECONDS, KeyCheck
+
+
+class Table:
+    """Keys with a clock; counts reads and can be out of order."""
+
+    def __init__(self, *keys: str) -> None:
+        self.keys, self.now, self.reads, self.is_down = set(keys), 0.0, 0, False
+
+    def read(self) -> frozenset[str]:
+        self.reads += 1
+        if self.is_down:
+            raise ConnectionError("table")
+        return frozenset(hashlib.sha256(key.encode()).hexdigest() for key in self.keys)
+
+    def check(self) -> KeyCheck:
+        return KeyCheck(self.read, lambda: self.now)
+
+
+def test_a_known_key_passes_and_is_read_once() -> None:
+    table = Table("a", "b")
+    check = table.check()
+    for _ in range(100):
+        check.check("a")
+        check.check("b")
+    assert table.reads == 1
+
+
+@pytest.mark.parametrize("key", ["", "x", "ä", "a" * 10_000])
+def test_other_keys_are_refused(key: str) -> None:
+    with pytest.raises(Unauthorized):
+        Table("a").check().check(key)
+
+
+def test_a_project_without_keys_refuses_everyone() -> None:
+    with pytest.raises(Unauthorized):
+        Table().check().check("a")
+
+
+def test_a_removed_key_stops_working_within_a_minute() -> None:
+    table = Table("a")
+    check = table.check()
+    check.check("a")
+    table.keys.clear()
+    table.now = FRESH_SECONDS
+    with pytest.raises(Unauthorized):
+        check.check("a")
+
+
+def test_a_new_key_works_after_a_second() -> None:
+    table = Table("a")
+    check = table.check()
+    check.check("a")
+    table.keys.add("b")
+    table.now = 1.0
+    check.check("b")
+
+
+def test_wrong_keys_cannot_hammer_the_table() -> None:
+    table = Table("a")
+    check = table.check()
+    for step in range(1_000):
+        table.now = step / 100  # ten seconds in all
+        with pytest.raises(Unauthorized):
+            check.check("wrong")
+    assert table.reads <= 11
+
+
+def test_known_keys_outlive_an_outage_for_ten_minutes() -> None:
+    table = Table("a")
+    check = table.check()
+    check.check("a")
+    table.is_down = True
+    table.now = GRACE_SECONDS
+    check.check("a")
+    with pytest.raises(Unauthorized):
+        check.check("b")
+    table.now = GRACE_SECONDS + 1
+    with pytest.raises(Unavailable):
+        check.check("a")
+    table.is_down, table.now = False, GRACE_SECONDS + 3
+    check.check("a")
+
+
+def test_nobody_passes_when_the_table_never_answered() -> None:
+    table = Table("a")
+    table.is_down = True
+    with pytest.raises(Unavailable):
+        table.check().check("a")
