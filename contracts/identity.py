@@ -11,6 +11,9 @@ _PART = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 _IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
+# Letters and symbols by their category, but drawn as nothing.
+_BLANK = "\u115f\u1160\u2800\u3164\uffa0"
+
 FUNCTION_NAME_MAX = 64  # AWS Lambda's limit
 CLASS_NAME_MAX = 64
 
@@ -48,7 +51,7 @@ class Project:
         whole = f"{stack}-infer_{self.slug}"
         if len(whole) <= FUNCTION_NAME_MAX:
             return whole
-        tail = "_H" + hashlib.sha256(self.slug.encode()).hexdigest()[:16]
+        tail = "_H" + hashlib.sha256(whole.encode()).hexdigest()[:16]
         return whole[: FUNCTION_NAME_MAX - len(tail)] + tail
 
 
@@ -101,5 +104,9 @@ def class_name(value: str) -> str:
         raise InvalidName(
             f"class name {value!r} holds the invisible character U+{ord(bad[0]):04X}",
             fix="remove control characters from the name",
+        )
+    if not any(unicodedata.category(c)[0] in "LNPS" and c not in _BLANK for c in name):
+        raise InvalidName(
+            f"class name {value!r} shows nothing on a screen", fix="give a name such as 'cat'"
         )
     return name

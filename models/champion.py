@@ -1,8 +1,9 @@
 """The promotion rule: when a challenger replaces the model that serves.
 
 Both are compared on the same test examples, so only those count that one answers rightly and the
-other wrongly (wins and losses). How often the default rule promotes, by simulation where the two
-disagree on 8 % of the examples, by the challenger's true advantage in points:
+other wrongly (wins and losses). How often margin, net wins and p-value all pass in 40,000
+simulated tests, by the challenger's true advantage in points, if the two disagree on 8 % of the
+examples (an assumption; the more they disagree, the rarer a promotion):
 
 | test examples | -1 | 0 | +2 | +4 |
 |---:|---:|---:|---:|---:|

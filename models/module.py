@@ -69,6 +69,8 @@ class FineTuning(lightning.LightningModule):
     def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
         """Cross-entropy of an augmented batch; it applies the softmax itself."""
         pixels, labels = batch
+        # Augmentation and dropout depend on seed and step alone, so a resumed run repeats them.
+        torch.manual_seed(self.recipe.seed * 1_000_003 + self.global_step)
         logits = self.logits(augment(self.to_input(pixels), self.recipe))
         loss = nn.functional.cross_entropy(
             logits, labels, label_smoothing=self.recipe.label_smoothing
@@ -85,8 +87,7 @@ class FineTuning(lightning.LightningModule):
         self.val_accuracy.update(logits, labels)
 
     def on_train_epoch_start(self) -> None:
-        """Draw this epoch's augmentation and dropout from seed and epoch alone: runs can resume."""
-        torch.manual_seed(self.recipe.seed * 100_003 + self.current_epoch)
+        """Begin the epoch's mean anew."""
         self.train_loss.reset()
 
     def on_validation_epoch_start(self) -> None:

@@ -68,8 +68,11 @@ class Recipe:
         return cls(**values)
 
     def from_scratch(self) -> Self:
-        """Return the same recipe for a backbone without weights: nothing may stay frozen."""
-        return replace(self, unfrozen_blocks=ALL_BLOCKS, solve_head=False, freeze_batch_norm=False)
+        """Return what to do without weights: learn everything, at higher rates and for longer."""
+        if not self.solve_head and self.unfrozen_blocks == ALL_BLOCKS:
+            return self
+        kept = ("name", "backbone", "batch_size", "flip", "seed")
+        return replace(self, **RECIPES["scratch"].as_dict() | {k: getattr(self, k) for k in kept})
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for MLflow's parameters and JSON."""

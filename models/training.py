@@ -1,6 +1,7 @@
 """Training a classifier: two stages, a checkpoint after every epoch, resumable at any of them."""
 
 import logging
+import signal
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -91,13 +92,17 @@ def train(
         module = _module(recipe, data, weights, len(learn))
         if recipe.solve_head and resume_from is None:
             _solve_head(module, learn, check, keeper)
-        _trainer(recipe, keeper, loggers).fit(
-            module,
-            batches(learn, recipe.batch_size, recipe.seed, shuffle=True),
-            batches(check, recipe.batch_size),
-            ckpt_path=resume_from,
-            weights_only=True,
-        )
+        try:
+            _trainer(recipe, keeper, loggers).fit(
+                module,
+                batches(learn, recipe.batch_size, recipe.seed, shuffle=True),
+                batches(check, recipe.batch_size),
+                ckpt_path=resume_from,
+                weights_only=True,
+            )
+        except lightning.utilities.exceptions.SIGTERMException as stop:
+            # Lightning's exception leaves with status 0, which would pass for success.
+            raise SystemExit(128 + signal.SIGTERM) from stop
     return _trained(keeper, time.monotonic() - started)
 
 

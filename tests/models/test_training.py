@@ -18,7 +18,7 @@ from models.training import TrainingData, train
 from models.zoo import build
 from tests.models.pictures import write_digits
 
-RECIPE = replace(Recipe.from_name("scratch"), epochs=3, flip=False)
+RECIPE = replace(Recipe.from_name("scratch"), epochs=3, batch_size=8, flip=False)
 
 
 class Killed(Exception):
@@ -38,11 +38,10 @@ def final_weights(folder: Path) -> dict[str, torch.Tensor]:
 
 def test_learns_digits_from_scratch(data: TrainingData, tmp_path: Path) -> None:
     seen: list[EpochResult] = []
-    trained = train(RECIPE, data, None, tmp_path, on_epoch=seen.append)
-    assert [result.epoch for result in seen] == [1, 2, 3]
+    trained = train(replace(RECIPE, epochs=8), data, None, tmp_path, on_epoch=seen.append)
+    assert [result.epoch for result in seen] == list(range(1, trained.epochs + 1))
     assert trained.val_accuracy > 0.8
     assert trained.val_accuracy == max(result.val_accuracy for result in seen)
-    assert trained.epochs == 3
     classifier, recipe = load_best(trained.best_checkpoint)
     assert recipe.backbone == "cnn"
     assert classifier.head.out_features == 3
@@ -187,7 +186,7 @@ def test_a_signal_leaves_a_checkpoint_to_go_on_from(tmp_path: Path, sent: signal
         time.sleep(0.01)
         process.send_signal(sent)
         process.communicate()
-        assert process.returncode != 0
+        assert process.returncode not in {0, 1}
         return seen
 
     assert run_until(3)[:3] == [1, 2, 3]
