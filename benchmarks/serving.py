@@ -39,8 +39,8 @@ imported = time.perf_counter()
 predict.BUNDLE = Path({bundle!r})
 predict.predictor()
 loaded = time.perf_counter()
-import resource
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+import psutil
+peak = psutil.Process().memory_info().rss / 2**20
 print(imported - start, loaded - imported, peak)
 """
 
@@ -109,7 +109,7 @@ def cold_start(bundle: Path) -> None:
     imported, loaded, peak = (statistics.median(column) for column in zip(*runs[1:], strict=True))
     report("import of the handler", imported * 1000, "ms")
     report("load of the bundle", loaded * 1000, "ms")
-    report("peak memory after load", peak, "MiB")
+    report("memory after load", peak, "MiB")
 
 
 def steps(bundle: Path, paths: list[Path]) -> None:

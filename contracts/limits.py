@@ -40,7 +40,7 @@ class Limits:
                 value = float(raw) if field.name == "max_aspect" else int(raw)
             except ValueError:
                 value = 0
-            if value <= 0:
+            if not value > 0:
                 raise InvalidRequest(
                     f"EXEMPLAR_LIMIT_{field.name.upper()} is {raw!r}, it must be a positive number",
                     fix=f"use a value such as {field.default}",

@@ -56,7 +56,7 @@ def fit_head(
     folds = _folds(labels, is_validation, usable, classes)
     held_out = np.concatenate([score for _, score in folds])
     best_c, logits = _choose_c(features, labels, folds, classes)
-    weight, bias = _solve(features[usable], labels[usable], [best_c], classes)[0]
+    weight, bias = _Solver(features[usable], labels[usable], classes).solve(best_c)
     return LinearHead(
         weight=weight,
         bias=bias,
@@ -110,41 +110,38 @@ def _choose_c(
     features: _Rows, labels: _Labels, folds: list[_Fold], classes: int
 ) -> tuple[float, NDArray[np.float32]]:
     """Return the C of the least held-out log loss, and the held-out logits it gave."""
-    heads = [_solve(features[learn], labels[learn], CANDIDATES, classes) for learn, _ in folds]
+    solvers = [_Solver(features[learn], labels[learn], classes) for learn, _ in folds]
     truth = np.concatenate([labels[score] for _, score in folds])
-    by_candidate = [
-        np.concatenate(
-            [
-                features[score] @ weight + bias
-                for (_, score), (weight, bias) in zip(folds, solved, strict=True)
-            ]
-        )
-        for solved in zip(*heads, strict=True)
-    ]
-    losses = [log_loss(logits, truth) for logits in by_candidate]
-    best = int(np.argmin(losses))
-    return CANDIDATES[best], by_candidate[best]
+    best_c, best_loss, best_logits = 0.0, np.inf, np.empty((0, classes), np.float32)
+    for c in CANDIDATES:
+        heads = [solver.solve(c) for solver in solvers]
+        pairs = zip(folds, heads, strict=True)
+        logits = np.concatenate([features[score] @ head[0] + head[1] for (_, score), head in pairs])
+        loss = log_loss(logits, truth)
+        if loss > best_loss:
+            break  # from here on it only overfits more, and takes ever longer
+        best_c, best_loss, best_logits = c, loss, logits
+    return best_c, best_logits
 
 
-def _solve(
-    features: _Rows, labels: _Labels, candidates: tuple[float, ...] | list[float], classes: int
-) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """One (weight, bias) per C. Standardisation is folded in, so raw features go in."""
-    mean = features.mean(axis=0)
-    scale = features.std(axis=0)
-    # A feature that hardly varies here may well do so elsewhere, and must not drown the others.
-    scale = np.maximum(scale, 0.3 * scale.mean() + 1e-9)
-    rows = (features - mean) / scale
-    model = LogisticRegression(max_iter=300, warm_start=True, tol=1e-3)
-    solved = []
-    for c in candidates:  # each starts from the one before: neighbours have near solutions
-        model.set_params(C=c)
-        model.fit(rows, labels)
-        coefficients, intercept = _per_class(model, classes)
-        weight = (coefficients / scale).T
-        bias = intercept - mean @ weight
-        solved.append((weight.astype(np.float32), bias.astype(np.float32)))
-    return solved
+class _Solver:
+    """Solves one part of the data for growing C, each time from the solution before."""
+
+    def __init__(self, features: _Rows, labels: _Labels, classes: int) -> None:
+        self._mean, scale = features.mean(axis=0), features.std(axis=0)
+        # A feature that hardly varies here may well do so elsewhere, and must not drown the others.
+        self._scale = np.maximum(scale, 0.3 * scale.mean() + 1e-9)
+        self._rows = (features - self._mean) / self._scale
+        self._labels, self._classes = labels, classes
+        self._model = LogisticRegression(max_iter=300, warm_start=True, tol=1e-3)
+
+    def solve(self, c: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Weight and bias for raw features: standardisation is folded in."""
+        self._model.set_params(C=c).fit(self._rows, self._labels)
+        coefficients, intercept = _per_class(self._model, self._classes)
+        weight = (coefficients / self._scale).T
+        bias = intercept - self._mean @ weight
+        return weight.astype(np.float32), bias.astype(np.float32)
 
 
 def _per_class(

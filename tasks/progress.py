@@ -15,6 +15,7 @@ from contracts.status import Job, JobState, Stage, overall_progress
 from tasks import clients
 
 _MIN_INTERVAL_SECONDS = 0.5
+_MAX_ATTEMPTS = 5
 
 
 class JobCancelled(Conflict):
@@ -31,6 +32,7 @@ class Progress:
     job_id: str = ""
     _stage: Stage = Stage.QUEUED
     _last: float = field(default=0.0, repr=False)
+    _said: str = field(default="", repr=False)
 
     @contextmanager
     def stage(self, stage: Stage, message: str) -> Iterator[None]:
@@ -92,8 +94,10 @@ class Progress:
         return clients.state().job(self.project, self.job_id)
 
     def _set(self, **changes: Any) -> None:
-        if "message" in changes:
-            get_run_logger().info(changes["message"])
+        message = changes.get("message", self._said)
+        if message != self._said:
+            self._said = message
+            get_run_logger().info(message)
         if not self.job_id:
             return
         changes.setdefault("state", JobState.RUNNING)
@@ -105,6 +109,7 @@ class Progress:
 def job_outcome(progress: Progress) -> Iterator[None]:
     """Whatever ends the pipeline badly becomes a reason a person can read; then it goes on up."""
     try:
+        _bound_attempts()
         yield
     except JobCancelled:
         raise
@@ -118,6 +123,15 @@ def job_outcome(progress: Progress) -> Iterator[None]:
         )
         _fail(progress, hidden)
         raise
+
+
+def _bound_attempts() -> None:
+    """A lost pipeline is queued again by itself; one that loses every process must not loop."""
+    if (flow_run.get_run_count() or 0) > _MAX_ATTEMPTS:
+        raise ExemplarError(
+            f"the pipeline lost its process {_MAX_ATTEMPTS} times",
+            fix="start it again; steps that ended are not repeated",
+        )
 
 
 def _fail(progress: Progress, error: ExemplarError) -> None:

@@ -4,13 +4,13 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from models.champion import Decision
-from models.evaluation import Evaluation
-from models.statistics import sentence
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from contracts.identity import Project
 from lambdas.state import VersionRecord
+from models.champion import Decision
+from models.evaluation import Evaluation
+from models.statistics import sentence
 from tasks import clients
 from tasks.progress import Progress
 from tasks.release import Release
@@ -23,8 +23,12 @@ def record_release(
     released: Release,
     progress: Progress,
 ) -> None:
-    """Say what serves now, since when and why."""
+    """Say what serves now, since when and why.
+
+    The project's record comes last: as long as it names the old version, a rerun does all again.
+    """
     state = clients.state()
+    progress.serving(evaluation.model_version, released.endpoint, summary(evaluation))
     state.put_version(
         project,
         VersionRecord(
@@ -45,7 +49,6 @@ def record_release(
         endpoint=released.endpoint,
         metrics=summary(evaluation),
     )
-    progress.serving(evaluation.model_version, released.endpoint, summary(evaluation))
 
 
 def summary(evaluation: Evaluation) -> dict[str, Any]:

@@ -55,6 +55,7 @@ def release(project: Project, model_version: str, dataset_version: str) -> Relea
         if before:
             _point_live_at(project, before)
         raise
+    _prune_versions(project)
     return Release(version, endpoint)
 
 
@@ -209,7 +210,7 @@ def _smoke_invoke(project: Project, version: str, model_version: str, picture: b
         Payload=json.dumps({"image_base64": base64.b64encode(picture).decode()}),
     )
     payload = json.load(answer["Payload"])
-    if "FunctionError" in answer or payload.get("model_version") != model_version:
+    if answer.get("FunctionError") or payload.get("model_version") != model_version:
         raise Unavailable(
             f"the new version does not answer: {json.dumps(payload)[:500]}",
             fix="the old version keeps serving; look at the function's log",
@@ -246,17 +247,15 @@ def _call_until_right(endpoint: str, key: str, model_version: str, picture: byte
     )
 
 
-def prune_versions(project: Project) -> int:
-    """Delete all but the newest function versions, never the live one; return how many."""
+def _prune_versions(project: Project) -> None:
+    """Delete all but the newest function versions, never the live one."""
     client, name = clients.functions(), project.function_name(settings().stack)
     live = _live_version(project)
     pages = client.get_paginator("list_versions_by_function").paginate(FunctionName=name)
     versions = [v["Version"] for page in pages for v in page["Versions"] if v["Version"].isdigit()]
-    surplus = sorted(versions, key=int)[: -settings().kept_versions]
-    for version in surplus:
+    for version in sorted(versions, key=int)[: -settings().kept_versions]:
         if version != live:
             try:
                 client.delete_function(FunctionName=name, Qualifier=version)
-            except ClientError as error:
+            except ClientError as error:  # the next release tries again
                 get_run_logger().warning("version %s was not deleted: %s", version, error)
-    return len(surplus)

