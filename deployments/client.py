@@ -88,7 +88,7 @@ class Exemplar:
                 raise
             return self._change_classes(project, list(classes), error)
         if key := answer.get("key"):
-            self._keys.save(self._connection.url, project, key)
+            self._keys.save(self._connection.account, project, key)
         return answer
 
     @staticmethod
@@ -192,12 +192,12 @@ class Exemplar:
     def rotate_key(self, project: str) -> str:
         """A new endpoint key, kept here; the old one stops working within a minute."""
         key = str(self._api.call("POST", _path(project, "key"))["key"])
-        self._keys.save(self._connection.url, project, key)
+        self._keys.save(self._connection.account, project, key)
         return key
 
     def saved_key(self, project: str) -> str:
         """The endpoint key kept on this machine. Raises `Unauthorized` when there is none."""
-        key = self._keys.find(self._connection.url, project)
+        key = self._keys.find(self._connection.account, project)
         if key is None:
             raise Unauthorized(
                 f"the key of project {project!r} is not kept on this machine",

@@ -1,5 +1,6 @@
 """Where the API is and with which credentials: arguments, environment, or the local stack's."""
 
+import hashlib
 import json
 import os
 import tempfile
@@ -22,6 +23,11 @@ class Connection:
     token: str
     prefect_api: str = ""
     mlflow_ui: str = ""
+
+    @property
+    def account(self) -> str:
+        """Names this user of this API: two users of one machine may have projects of one name."""
+        return f"{self.url}#{hashlib.sha256(self.token.encode()).hexdigest()[:12]}"
 
 
 def state_home() -> Path:
@@ -90,16 +96,16 @@ class KeyRing:
     def __init__(self, home: Path) -> None:
         self._path = home / "keys.json"
 
-    def find(self, url: str, project: str) -> str | None:
+    def find(self, account: str, project: str) -> str | None:
         """The key last saved for a project, or None."""
-        key = _keys_of(_read_json(self._path), url).get(project)
+        key = _keys_of(_read_json(self._path), account).get(project)
         return str(key) if key else None
 
-    def save(self, url: str, project: str, key: str) -> None:
+    def save(self, account: str, project: str, key: str) -> None:
         """Keep a key; whoever reads the file meanwhile sees it whole, before or after."""
         document = _read_json(self._path)
         document = document if isinstance(document, dict) else {}
-        document[url] = _keys_of(document, url) | {project: key}
+        document[account] = _keys_of(document, account) | {project: key}
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # mkstemp makes the file readable for its owner alone.
         handle, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=".keys-")
@@ -112,8 +118,8 @@ class KeyRing:
             raise
 
 
-def _keys_of(document: Any, url: str) -> dict[str, Any]:
-    keys = document.get(url) if isinstance(document, dict) else None
+def _keys_of(document: Any, account: str) -> dict[str, Any]:
+    keys = document.get(account) if isinstance(document, dict) else None
     return keys if isinstance(keys, dict) else {}
 
 

@@ -30,6 +30,14 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> f
     return _best_temperature(logits, labels)
 
 
+def calibrated_log_loss(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """Log loss at the best temperature: compares models regardless of how sharp each one is.
+
+    Smoother than accuracy on few examples, and fair to label smoothing, which blunts logits.
+    """
+    return log_loss(logits, labels, _best_temperature(logits, labels))
+
+
 def log_loss(
     logits: NDArray[np.float32], labels: NDArray[np.int64], temperature: float = 1.0
 ) -> float:

@@ -25,16 +25,14 @@ class EpochResult:
     epoch: int
     epochs: int  # planned, without epoch 0
     train_loss: float | None  # mean, with augmentation and label smoothing
-    val_loss: float
+    val_loss: float  # log loss at the best temperature
     val_accuracy: float  # 0..1
     seconds: float
     images_per_second: float  # training pictures; 0 in epoch 0
 
     def is_better_than(self, other: "EpochResult | None") -> bool:
-        """Higher accuracy, and among equals the lower loss."""
-        if other is None:
-            return True
-        return (self.val_accuracy, -self.val_loss) > (other.val_accuracy, -other.val_loss)
+        """Compare losses: on a small validation part accuracy is mostly luck."""
+        return other is None or self.val_loss < other.val_loss
 
 
 class Keeper(lightning.Callback):
@@ -135,7 +133,7 @@ class Keeper(lightning.Callback):
             epoch=module.current_epoch + 1,
             epochs=self.recipe.epochs,
             train_loss=float(module.train_loss.compute()),
-            val_loss=float(module.val_loss.compute()),
+            val_loss=module.val_loss,
             val_accuracy=float(module.val_accuracy.compute()),
             seconds=now - self._epoch_started,
             images_per_second=pictures / max(self._training_ended - self._epoch_started, 1e-9),

@@ -1,11 +1,13 @@
 """One training step and its schedule, as a Lightning module."""
 
+import math
 from typing import Any
 
 import numpy as np
 from typing_extensions import override
 
 from contracts.bundle import Preprocessing
+from models.calibration import calibrated_log_loss
 from models.data import Batch
 from models.draft import LinearHead
 from models.recipe import Recipe
@@ -36,7 +38,9 @@ class FineTuning(lightning.LightningModule):
         self._frozen = (frozen_copy(nn.Sequential(*list(classifier.blocks)[: self.first])),)
         classes = classifier.head.out_features
         self.train_loss = torchmetrics.MeanMetric()
-        self.val_loss = torchmetrics.MeanMetric()
+        self.val_loss = math.nan  # of the last validation, at its best temperature
+        self._val_logits: list[torch.Tensor] = []
+        self._val_labels: list[torch.Tensor] = []
         self.val_accuracy = torchmetrics.classification.MulticlassAccuracy(classes, average="micro")
         mean, std = (
             torch.tensor(v).view(1, 3, 1, 1) for v in (preprocessing.mean, preprocessing.std)
@@ -80,10 +84,11 @@ class FineTuning(lightning.LightningModule):
 
     @override
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Collect loss (without smoothing) and accuracy."""
+        """Collect logits and accuracy."""
         pixels, labels = batch
         logits = self(pixels)
-        self.val_loss.update(nn.functional.cross_entropy(logits, labels), len(labels))
+        self._val_logits.append(logits.float().cpu())
+        self._val_labels.append(labels.cpu())
         self.val_accuracy.update(logits, labels)
 
     def on_train_epoch_start(self) -> None:
@@ -92,12 +97,15 @@ class FineTuning(lightning.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Begin the epoch's figures anew."""
-        self.val_loss.reset()
+        self._val_logits.clear()
+        self._val_labels.clear()
         self.val_accuracy.reset()
 
     def on_validation_epoch_end(self) -> None:
-        """Hand the figures to the loggers."""
-        self.log("val_loss", self.val_loss.compute())
+        """Work the figures out and hand them to the loggers."""
+        logits, labels = torch.cat(self._val_logits), torch.cat(self._val_labels)
+        self.val_loss = calibrated_log_loss(logits.numpy(), labels.numpy())
+        self.log("val_loss", self.val_loss)
         self.log("val_accuracy", self.val_accuracy.compute())
 
     def on_train_epoch_end(self) -> None:

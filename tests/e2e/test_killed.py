@@ -19,7 +19,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint(
 ) -> None:
     with stack.client() as client:
         folder = digits(tmp_path, 80)
-        job = client.submit(client.read(folder), "killed", recipe="accurate")
+        job = client.submit(client.read(folder), "killed", recipe="thorough")
         before = wait_for_epoch(client, "killed", job.job_id, 2)
         kill_training(stack)
         ended = client.wait("killed", job.job_id)

@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from models.calibration import HIGHEST, LOWEST, fit_temperature, log_loss
+from models.calibration import (
+    HIGHEST,
+    LOWEST,
+    calibrated_log_loss,
+    fit_temperature,
+    log_loss,
+)
 
 
 def answers(count: int, sharpness: float, seed: int = 0):
@@ -34,3 +40,9 @@ def test_stays_within_bounds_when_everything_is_right() -> None:
 @pytest.mark.parametrize("count", [0, 1])
 def test_too_few_examples_change_nothing(count: int) -> None:
     assert fit_temperature(np.zeros((count, 3), np.float32), np.zeros(count, np.int64)) == 1.0
+
+
+def test_the_calibrated_loss_does_not_depend_on_sharpness() -> None:
+    logits, labels = answers(300, 1.0)
+    losses = [calibrated_log_loss(logits * factor, labels) for factor in (0.5, 1.0, 4.0)]
+    assert losses == pytest.approx([losses[0]] * 3, rel=1e-3)

@@ -1,0 +1,150 @@
+import base64
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from contracts.bundle import MODEL_FILE
+from contracts.identity import Project
+from lambdas import predict
+from lambdas.state import State
+from models.bundle_writer import write_bundle
+from tests.serving.conftest import colour_card, colour_graph
+
+PROJECT = Project("ada", "colours")
+KEY = "xk_right"
+Post = Callable[..., tuple[int, dict[str, Any]]]
+
+
+def painted(colour: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (20, 20), colour).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+class Context:
+    aws_request_id = "request-7"
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "bundle"
+    write_bundle(folder, colour_card(rejection_threshold=0.5), colour_graph())
+    monkeypatch.setattr(predict, "BUNDLE", folder)
+    return folder
+
+
+@pytest.fixture
+def post(
+    bundle: Path, emulator: Any, state_table: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Post]:
+    monkeypatch.setenv("EXEMPLAR_USER", PROJECT.user)
+    monkeypatch.setenv("EXEMPLAR_PROJECT", PROJECT.name)
+    State(emulator.client("dynamodb"), state_table).put_key(PROJECT, KEY)
+    caches = (predict.predictor, predict.key_check, predict._table)
+    for cached in caches:
+        cached.cache_clear()
+
+    def call(
+        body: bytes = b"", method: str = "POST", path: str = "/", **headers: str
+    ) -> tuple[int, dict[str, Any]]:
+        event = {
+            "requestContext": {"http": {"method": method}},
+            "rawPath": path,
+            "headers": {name.replace("_", "-"): value for name, value in headers.items()},
+            "body": base64.b64encode(body).decode(),
+            "isBase64Encoded": True,
+        }
+        answer = predict.handler(event, Context())
+        return answer["statusCode"], json.loads(answer["body"])
+
+    yield call
+    for cached in caches:
+        cached.cache_clear()
+
+
+def test_a_picture_with_a_key_is_answered(post: Post) -> None:
+    status, answer = post(painted("blue"), x_api_key=KEY)
+    assert status == 200
+    assert answer["label"] == "🔵"
+    assert list(answer["probabilities"]) == ["rot", "grün", "🔵"]
+    assert answer["model_version"].startswith("draft-")
+    assert answer["request_id"] == "request-7"
+
+
+def test_a_bearer_token_does_as_well(post: Post) -> None:
+    assert post(painted("red"), Authorization=f"Bearer {KEY}")[1]["label"] == "rot"
+
+
+def test_none_of_the_classes_has_no_label(post: Post) -> None:
+    status, answer = post(painted("grey"), x_api_key=KEY)
+    assert (status, answer["label"]) == (200, None)
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"x_api_key": "wrong"}, {"Authorization": f"Basic {KEY}"}], ids=str
+)
+def test_without_the_key_nothing_is_answered(post: Post, headers: dict[str, str]) -> None:
+    status, answer = post(painted("blue"), **headers)
+    assert status == 401
+    assert answer["error"]["code"] == "unauthorized"
+    assert "label" not in answer
+
+
+def test_another_projects_key_does_not_open_it(post: Post, emulator: Any, state_table: str) -> None:
+    State(emulator.client("dynamodb"), state_table).put_key(Project("eve", "colours"), "xk_eve")
+    assert post(painted("blue"), x_api_key="xk_eve")[0] == 401
+
+
+@pytest.mark.parametrize(("body", "status"), [(b"", 400), (b"no picture", 422)])
+def test_errors_have_a_status_and_say_what_to_do(post: Post, body: bytes, status: int) -> None:
+    given, answer = post(body, x_api_key=KEY)
+    assert given == status
+    assert answer["error"]["fix"]
+    assert answer["model_version"]
+    assert answer["request_id"]
+
+
+@pytest.mark.parametrize("path", ["/", "/health"])
+def test_health_needs_no_key(post: Post, path: str) -> None:
+    status, answer = post(method="GET", path=path)
+    assert (status, answer["status"]) == (200, "ok")
+    assert answer["model_version"]
+
+
+def test_a_direct_call_gets_the_bare_answer(post: Post) -> None:
+    event = {"image_base64": base64.b64encode(painted("lime")).decode()}
+    assert predict.handler(event, Context())["label"] == "grün"
+
+
+def test_a_broken_bundle_is_an_error_not_a_trace(post: Post, bundle: Path) -> None:
+    (bundle / MODEL_FILE).write_bytes(b"broken")
+    status, answer = post(painted("blue"), x_api_key=KEY)
+    assert (status, answer["error"]["code"]) == (500, "bundle_invalid")
+    assert "Traceback" not in json.dumps(answer)
+
+
+def test_the_unexpected_is_hidden_from_the_caller(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(event: object) -> bytes:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(predict, "picture_of", fail)
+    status, answer = post(painted("blue"), x_api_key=KEY)
+    assert status == 500
+    assert "secret" not in json.dumps(answer)
+
+
+def test_importing_loads_nothing_heavy() -> None:
+    program = (
+        "import sys, lambdas.predict; heavy = {'boto3', 'torch', 'sklearn', 'scipy', 'onnx', "
+        "'httpx', 'pydantic', 'prefect', 'mlflow'} & set(sys.modules); assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

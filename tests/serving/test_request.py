@@ -1,0 +1,98 @@
+import base64
+import json
+import os
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.errors import InvalidRequest, LimitExceeded
+from serving.request import MAX_PICTURE_BYTES, picture_of
+
+PICTURE = bytes(range(256)) * 3 + b"\r\n--edge\r\n"
+
+
+def event(body: bytes, content_type: str = "", *, is_text: bool = False) -> dict[str, Any]:
+    """As a function URL delivers it: anything but text arrives in base64."""
+    return {
+        "requestContext": {"http": {"method": "POST"}},
+        "headers": {"Content-Type": content_type},
+        "body": body.decode() if is_text else base64.b64encode(body).decode(),
+        "isBase64Encoded": not is_text,
+    }
+
+
+def form(*parts: tuple[str, bytes], edge: str = "b0undary") -> dict[str, Any]:
+    body = b""
+    for disposition, content in parts:
+        body += f"--{edge}\r\nContent-Disposition: form-data; {disposition}\r\n\r\n".encode()
+        body += content + b"\r\n"
+    body += f"--{edge}--\r\n".encode()
+    return event(body, f"multipart/form-data; boundary={edge}")
+
+
+def encoded(picture: bytes) -> str:
+    return base64.b64encode(picture).decode()
+
+
+@pytest.mark.parametrize("kind", ["image/jpeg", "application/octet-stream", "", "image/png; x=y"])
+def test_a_bare_picture_is_taken_as_it_is(kind: str) -> None:
+    assert picture_of(event(PICTURE, kind)) == PICTURE
+
+
+@pytest.mark.parametrize("prefix", ["", "data:image/png;base64,", "data:;base64,"])
+@pytest.mark.parametrize("is_text", [True, False])
+def test_json_holds_the_picture_in_base64(prefix: str, is_text: bool) -> None:
+    body = json.dumps({"image_base64": prefix + encoded(PICTURE)}).encode()
+    assert picture_of(event(body, "application/json; charset=utf-8", is_text=is_text)) == PICTURE
+
+
+def test_a_direct_call_is_the_document_itself() -> None:
+    assert picture_of({"image_base64": encoded(PICTURE)}) == PICTURE
+
+
+def test_the_first_file_of_a_form_is_taken() -> None:
+    fields = ('name="note"', b"hello"), ('name="f"; filename="a.jpg"', PICTURE)
+    assert picture_of(form(*fields, ('name="g"; filename="b.jpg"', b"other"))) == PICTURE
+
+
+@given(st.binary(min_size=1, max_size=300))
+def test_any_bytes_survive_a_form(content: bytes) -> None:
+    assert picture_of(form(('name="f"; filename="a"', content), edge="7f3c9e")) == content
+
+
+def test_a_random_megabyte_survives_a_form() -> None:
+    content = os.urandom(2**20)
+    assert picture_of(form(('name="f"; filename="a"', content))) == content
+
+
+WRONG: dict[str, dict[str, Any]] = {
+    "empty": event(b""),
+    "no body": {"requestContext": {}},
+    "broken json": event(b"{", "application/json"),
+    "json list": event(b"[1]", "application/json"),
+    "json without picture": event(b"{}", "application/json"),
+    "picture is no text": event(b'{"image_base64": 3}', "application/json"),
+    "no base64": event(b'{"image_base64": "\xc3\xa4"}', "application/json"),
+    "text": event(b'{"text": "hello"}', "application/json"),
+    "url": event(b'{"url": "https://example.com/a.jpg"}', "application/json"),
+    "url is no text": event(b'{"url": {"a": 1}}', "application/json"),
+    "form without a file": form(('name="note"', b"hello")),
+    "form without an edge": event(b"--x\r\n\r\n", "multipart/form-data"),
+    "form of nothing": event(b"nothing", "multipart/form-data; boundary=x"),
+    "body is no base64": event(b"x") | {"body": "***"},
+    "direct call without picture": {"picture": "x"},
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_request_is_refused_with_a_fix(name: str) -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        picture_of(WRONG[name])
+    assert refusal.value.fix
+
+
+def test_too_large_a_picture_is_refused() -> None:
+    with pytest.raises(LimitExceeded):
+        picture_of(event(bytes(MAX_PICTURE_BYTES + 1)))
