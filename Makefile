@@ -28,8 +28,15 @@ test: setup
 demo: setup
 	$(BIN)/exemplar demo
 
+# Both are folders: one with class folders of pictures, one with mobilenet_v2_imagenet.pth.
+PICTURES ?= $(EXEMPLAR_TEST_IMAGES)/intel_scenes
+WEIGHTS ?= $(EXEMPLAR_WEIGHTS_DIR)
+
 bench: setup
-	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@test -d "$(PICTURES)" && test -d "$(WEIGHTS)" || \
+		{ echo "say where they are: make bench PICTURES=folder WEIGHTS=folder"; exit 2; }
+	@for name in serving training; do echo "== $$name"; $(BIN)/python -m benchmarks.$$name \
+		--pictures "$(PICTURES)" --weights "$(WEIGHTS)/mobilenet_v2_imagenet.pth" || exit 1; done
 
 clean:
 	@if [ -x $(BIN)/exemplar ]; then $(BIN)/exemplar down; fi

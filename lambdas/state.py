@@ -143,7 +143,8 @@ class State:
     def update_job(self, project: Project, job_id: str, **changes: Any) -> bool:
         """Set fields of a job that is not final; return False (and change nothing) if it is.
 
-        So a process that is being cancelled cannot bring its job back to life.
+        So a process that is being cancelled cannot bring its job back to life. A name such as
+        `metrics.epochs` sets one entry of a map, which two processes may do at once.
         """
         changes["updated_at"] = time.time()
         condition = "attribute_exists(pk) AND NOT (#state IN (:done, :failed, :cancelled))"
@@ -240,18 +241,21 @@ class State:
         condition: str,
         values: dict[str, Any] | None = None,
     ) -> bool:
-        names = {f"#{name}": name for name in changes} | (
+        parts = {part for path in changes for part in path.split(".")}
+        names = {f"#{part}": part for part in parts} | (
             {"#state": "state"} if "#state" in condition else {}
         )
+        slots = {path: f":v{number}" for number, path in enumerate(changes)}
         try:
             self._client.update_item(
                 TableName=self._table,
                 Key=_key_item(key),
-                UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in changes),
+                UpdateExpression="SET "
+                + ", ".join(f"{_expression(path)} = {slot}" for path, slot in slots.items()),
                 ConditionExpression=condition,
                 ExpressionAttributeNames=names,
                 ExpressionAttributeValues=_to_item(
-                    {f":{name}": value for name, value in changes.items()} | (values or {})
+                    {slots[path]: value for path, value in changes.items()} | (values or {})
                 ),
             )
         except ClientError as error:
@@ -259,6 +263,10 @@ class State:
                 return False
             raise
         return True
+
+
+def _expression(path: str) -> str:
+    return ".".join(f"#{part}" for part in path.split("."))
 
 
 def _project_key(project: Project) -> tuple[str, str]:

@@ -64,26 +64,18 @@ class Progress:
         """Note that the endpoint answers with this model; the first time, how long that took."""
         if not self.job_id:
             return
+        changes: dict[str, Any] = {"model_version": model_version, "endpoint": endpoint}
+        changes |= {f"metrics.{name}": value for name, value in metrics.items()}
         job = self.job()
-        changes: dict[str, Any] = {
-            "model_version": model_version,
-            "endpoint": endpoint,
-            "metrics": job.metrics | metrics,
-        }
         if job.draft_seconds is None:
             changes["draft_seconds"] = round(time.time() - job.created_at, 2)
         self._set(**changes)
 
     def epoch(self, result: dict[str, Any], fraction: float, message: str) -> None:
         """Add one finished epoch; an epoch that a resumed training repeats replaces the old one."""
-        epochs: list[dict[str, Any]] = []
-        if self.job_id:
-            kept = self.job().metrics.get("epochs", [])
-            epochs = [e for e in kept if e["epoch"] < result["epoch"]]
-        self.within(Stage.TRAIN, fraction, message)
-        if self.job_id:
-            metrics = self.job().metrics | {"epochs": [*epochs, result]}
-            self._set(metrics=metrics, message=message)
+        earlier = self.job().metrics.get("epochs", []) if self.job_id else []
+        epochs = [e for e in earlier if e["epoch"] < result["epoch"]] + [result]
+        self.within(Stage.TRAIN, fraction, message, **{"metrics.epochs": epochs})
 
     def finish(self) -> None:
         """The job has done what it was for; its last message is the reason of the last decision."""

@@ -57,3 +57,13 @@ def test_tokens_expire_and_keys_rotate() -> None:
     assert state.user_of_token("good") == "ann"
     assert state.user_of_token("old") is None
     assert state.user_of_token("unknown") is None
+
+
+def test_two_processes_may_set_entries_of_one_map() -> None:
+    state, project = environment.state(), Project("ann", "entries")
+    state.create_job(Job(project, "j", "u"))
+    state.update_job(project, "j", **{"metrics.accuracy": 0.9, "endpoint": "http://e"})
+    state.update_job(project, "j", **{"metrics.epochs": [{"epoch": 1}]})
+    job = state.job(project, "j")
+    assert job.metrics == {"accuracy": 0.9, "epochs": [{"epoch": 1}]}
+    assert job.endpoint == "http://e"
