@@ -73,3 +73,17 @@ def test_prefect_yaml_holds_only_fields_that_prefect_reads() -> None:
         for schedule in deployment.get("schedules", []):
             assert set(schedule) == {"cron", "timezone", "slug", "active", "parameters"}
             assert schedule["active"] is False
+
+
+def test_nothing_that_serves_can_load_a_pickle() -> None:
+    for package in ("serving", "lambdas", "contracts"):
+        for path in (ROOT / package).rglob("*.py"):
+            text = path.read_text()
+            assert "pickle" not in text, path
+            assert "torch" not in text, path
+
+
+def test_training_loads_tensors_only() -> None:
+    for path in (ROOT / "models").glob("*.py"):
+        for call in path.read_text().split("torch.load(")[1:]:
+            assert "weights_only=True" in call.split(")")[0], path
