@@ -47,7 +47,7 @@ def train_model(
     if finished := trained_version(project, training):
         return finished
     manifest = storage.read_manifest(project, version)
-    weights = _weights(model, progress)
+    weights = _weights(model)
     recipe = replace(
         Recipe.from_name(recipe_name), backbone=model if weights else FROM_SCRATCH, seed=seed
     )
@@ -74,12 +74,14 @@ def train_model(
     return model_version
 
 
-def _weights(model: str, progress: Progress) -> Weights | None:
-    """Pretrained weights, or None, said plainly, where the model has to learn from scratch."""
+def _weights(model: str) -> Weights | None:
+    """Pretrained weights, or None where the model has to learn from scratch.
+
+    The draft has told the uploader; here it goes to this flow run's log.
+    """
     weights = find_weights(model)
     if weights is None:
         get_run_logger().warning(NO_WEIGHTS)
-        progress.within(Stage.TRAIN, 0.0, NO_WEIGHTS)
     return weights
 
 
