@@ -1,10 +1,10 @@
 """Serve a model version instead of the champion if it is better."""
 
-from models.champion import Decision, decide
 from prefect import flow
 
 from contracts.identity import Project
 from contracts.status import Stage
+from models.champion import Decision, decide
 from tasks.progress import Progress
 from tasks.records import publish_decision, record_release
 from tasks.registry import register

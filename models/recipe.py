@@ -14,12 +14,12 @@ class Recipe:
 
     name: str = "balanced"
     backbone: str = "mobilenet_v2"  # a key of models.zoo.ZOO
-    epochs: int = 8  # of stage 2; one epoch sees every training example once
+    epochs: int = 6  # of stage 2; one epoch sees every training example once
     unfrozen_blocks: int = 5  # counted from the backbone's end; 0 leaves stage 1's model
     solve_head: bool = True  # stage 1; only of use with pretrained weights
     batch_size: int = 32  # examples per step
-    learning_rate: float = 5e-4  # peak, of the unfrozen blocks
-    head_learning_rate: float = 5e-4  # peak, of the classifier
+    learning_rate: float = 3e-4  # peak, of the unfrozen blocks
+    head_learning_rate: float = 3e-4  # peak, of the classifier
     weight_decay: float = 0.01  # per step, decoupled (AdamW)
     warmup_share: float = 0.2  # of all steps; then the rate falls along a cosine to 0
     label_smoothing: float = 0.1  # 0..1, probability spread over the other classes

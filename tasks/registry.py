@@ -6,11 +6,11 @@ MLflow is imported by the functions: it takes 2.7 s, and the draft's endpoint is
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from models.champion import Decision
-from models.evaluation import Evaluation
 from prefect import task
 
 from contracts.identity import Project
+from models.champion import Decision
+from models.evaluation import Evaluation
 from tasks import bundles
 
 if TYPE_CHECKING:
