@@ -18,9 +18,9 @@ def test_a_killed_training_goes_on_from_its_checkpoint(
     stack: Any, digits: Any, tmp_path: Path
 ) -> None:
     with stack.client() as client:
-        folder = digits(tmp_path, 80)
-        job = client.submit(client.read(folder), "killed", recipe="thorough")
-        before = wait_for_epoch(client, "killed", job.job_id, 2)
+        folder = digits(tmp_path, 40)
+        job = client.submit(client.read(folder), "killed")
+        before = wait_for_epoch(client, "killed", job.job_id, 1)
         kill_training(stack)
         ended = client.wait("killed", job.job_id)
         epochs = [epoch["epoch"] for epoch in ended.metrics["epochs"]]
