@@ -2,12 +2,14 @@
 
 import json
 import socket
+import time
 from pathlib import Path
 
 import psutil
 
 from contracts.errors import Conflict
 
+_DYING_SECONDS = 3.0
 _CANDIDATES = 200  # looked at after the preferred port
 
 
@@ -28,7 +30,7 @@ class Ports:
         """
         choices = self._read()
         if (port := choices.get(name)) is not None:
-            if not is_running and not is_free(port):
+            if not is_running and not _comes_free(port):
                 raise self._taken(name, port)
             return port
         choices[name] = self._choose(name, preferred, set(choices.values()))
@@ -83,6 +85,16 @@ def is_free(port: int) -> bool:
             probe.bind(("127.0.0.1", port))
         except OSError:
             return False
+    return True
+
+
+def _comes_free(port: int) -> bool:
+    """Whether it is free or soon will be: a process that was just killed holds it a moment more."""
+    deadline = time.monotonic() + _DYING_SECONDS
+    while not is_free(port):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
     return True
 
 

@@ -76,9 +76,15 @@ class Supervisor:
         if it ends or is not ready in time; it is stopped then.
         """
         process = self._recorded(service.name)
-        if process is None:
-            self._end_strays(service.name)
-            process = self._spawn(service)
+        if process is not None:
+            try:
+                _wait_until_ready(service, process)
+            except Unavailable:  # it was killed a moment ago, or hangs: begin anew
+                self.stop(service.name, service.stop_seconds)
+            else:
+                return process.pid
+        self._end_strays(service.name)
+        process = self._spawn(service)
         try:
             _wait_until_ready(service, process)
         except Unavailable:
