@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.soak]
 
 USERS = {"ann": (0, 1), "bob": (2, 3), "cat": (4, 7)}
 
