@@ -8,7 +8,7 @@ from tasks.drafting import draft_model
 from tasks.progress import Progress
 
 
-@flow
+@flow(timeout_seconds=3_600)
 def draft(
     user: str, project: str, dataset_version: str, model: str = "mobilenet_v2", job_id: str = ""
 ) -> str:

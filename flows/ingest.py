@@ -8,7 +8,7 @@ from tasks.datasets import freeze_upload
 from tasks.progress import Progress
 
 
-@flow
+@flow(timeout_seconds=3_600)
 def ingest(user: str, project: str, upload: str, seed: int = 0, job_id: str = "") -> str:
     """Verify every announced object and freeze the list; return the dataset version."""
     owner = Project(user, project)

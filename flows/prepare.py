@@ -8,7 +8,7 @@ from tasks.datasets import prepare_version
 from tasks.progress import Progress
 
 
-@flow
+@flow(timeout_seconds=3_600)
 def prepare(user: str, project: str, frozen_version: str, job_id: str = "") -> str:
     """Check every picture, group duplicates, split, report; return the dataset version."""
     owner = Project(user, project)

@@ -12,7 +12,7 @@ from tasks.release import release
 from tasks.scoring import score, score_champion
 
 
-@flow
+@flow(timeout_seconds=1_800)
 def promote(
     user: str,
     project: str,

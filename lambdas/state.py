@@ -12,23 +12,16 @@
 import hashlib
 import time
 from dataclasses import dataclass, field, fields, replace
-from decimal import Decimal
-from enum import Enum
 from typing import TYPE_CHECKING, Any
-
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from botocore.exceptions import ClientError
 
 from contracts.errors import Conflict, NotFound
 from contracts.identity import Project
 from contracts.manifest import Kind
 from contracts.status import Job, JobState, Stage
+from lambdas.table import Key, Table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-_encode = TypeSerializer().serialize
-_decode = TypeDeserializer().deserialize
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +65,7 @@ class State:
     """The table's access patterns. Raises `NotFound` and `Conflict`, never botocore's errors."""
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
-        self._client = client
-        self._table = table
+        self._table = Table(client, table)
 
     # Projects
 
@@ -83,7 +75,7 @@ class State:
         Raises `Conflict` when it exists with another kind or other classes.
         """
         record = replace(record, created_at=time.time())
-        if self._put_new(_project_key(record.project), _values(record, skip={"project"})):
+        if self._table.put_new(_project_key(record.project), _values(record, skip={"project"})):
             return record, True
         stored = self.project(record.project)
         if (stored.kind, stored.classes) != (record.kind, record.classes):
@@ -95,7 +87,7 @@ class State:
 
     def project(self, project: Project) -> ProjectRecord:
         """Raises `NotFound`."""
-        item = self._get(_project_key(project))
+        item = self._table.get(_project_key(project))
         if item is None:
             raise NotFound(
                 f"there is no project {project.name!r}",
@@ -105,7 +97,7 @@ class State:
 
     def projects(self, user: str) -> list[ProjectRecord]:
         """All projects of a user, by name."""
-        items = self._query(f"USER#{user}", "PROJECT#")
+        items = self._table.query(f"USER#{user}", "PROJECT#")
         return [
             _project_record(Project(user, item["sk"].removeprefix("PROJECT#")), item)
             for item in items
@@ -113,7 +105,7 @@ class State:
 
     def update_project(self, project: Project, **changes: Any) -> None:
         """Set the given fields of an existing project."""
-        self._update(_project_key(project), changes, "attribute_exists(pk)")
+        self._table.update(_project_key(project), changes)
 
     # Jobs
 
@@ -121,11 +113,13 @@ class State:
         """Store a job unless its id exists; return whether it is new."""
         now = time.time()
         job = replace(job, created_at=now, updated_at=now)
-        return self._put_new(_job_key(job.project, job.job_id), _values(job, skip={"project"}))
+        return self._table.put_new(
+            _job_key(job.project, job.job_id), _values(job, skip={"project"})
+        )
 
     def find_job(self, project: Project, job_id: str) -> Job | None:
         """The job, or None."""
-        item = self._get(_job_key(project, job_id))
+        item = self._table.get(_job_key(project, job_id))
         return _job(project, item) if item else None
 
     def job(self, project: Project, job_id: str) -> Job:
@@ -137,7 +131,9 @@ class State:
 
     def jobs(self, project: Project, limit: int = 100) -> list[Job]:
         """Jobs of a project, newest first."""
-        found = [_job(project, item) for item in self._query(f"PROJECT#{project.slug}", "JOB#")]
+        found = [
+            _job(project, item) for item in self._table.query(f"PROJECT#{project.slug}", "JOB#")
+        ]
         return sorted(found, key=lambda job: job.created_at, reverse=True)[:limit]
 
     def update_job(self, project: Project, job_id: str, **changes: Any) -> bool:
@@ -147,23 +143,18 @@ class State:
         `metrics.epochs` sets one entry of a map, which two processes may do at once.
         """
         changes["updated_at"] = time.time()
-        condition = "attribute_exists(pk) AND NOT (#state IN (:done, :failed, :cancelled))"
-        final = {
-            ":done": JobState.DONE,
-            ":failed": JobState.FAILED,
-            ":cancelled": JobState.CANCELLED,
-        }
-        return self._update(_job_key(project, job_id), changes, condition, final)
+        final = [state for state in JobState if state.is_final]
+        return self._table.update(_job_key(project, job_id), changes, unless={"state": final})
 
     # Versions
 
     def put_version(self, project: Project, record: VersionRecord) -> None:
         """Record a promotion; repeating it changes nothing but the time."""
-        self._put(_version_key(project, record.model_version), _values(record))
+        self._table.put(_version_key(project, record.model_version), _values(record))
 
     def versions(self, project: Project) -> list[VersionRecord]:
         """Promoted versions, newest first."""
-        items = self._query(f"PROJECT#{project.slug}", "VERSION#")
+        items = self._table.query(f"PROJECT#{project.slug}", "VERSION#")
         found = [VersionRecord(**_only(item, VersionRecord)) for item in items]
         return sorted(found, key=lambda record: record.promoted_at, reverse=True)
 
@@ -171,122 +162,44 @@ class State:
 
     def put_key(self, project: Project, key: str) -> None:
         """Make `key` the only one that opens the project's endpoint."""
-        self._put((f"PROJECT#{project.slug}", "KEYS"), {"hashes": {digest(key)}})
+        self._table.put(_keys_key(project), {"hashes": {digest(key)}})
 
     def add_key(self, project: Project, key: str) -> None:
         """Let `key` open the endpoint beside the others."""
-        self._change_keys(project, "ADD", key)
+        self._table.add_to_set(_keys_key(project), "hashes", {digest(key)})
 
     def remove_key(self, project: Project, key: str) -> None:
         """Take back one key; removing an absent one changes nothing."""
-        self._change_keys(project, "DELETE", key)
-
-    def _change_keys(self, project: Project, action: str, key: str) -> None:
-        self._client.update_item(
-            TableName=self._table,
-            Key=_key_item((f"PROJECT#{project.slug}", "KEYS")),
-            UpdateExpression=f"{action} hashes :hashes",
-            ExpressionAttributeValues=_to_item({":hashes": {digest(key)}}),
-        )
+        self._table.remove_from_set(_keys_key(project), "hashes", {digest(key)})
 
     def put_token(self, token: str, user: str, expires_at: float) -> None:
         """Let `token` act for `user` until `expires_at` (seconds since the epoch)."""
-        self._put(
+        self._table.put(
             (f"TOKEN#{digest(token)}", "TOKEN"), {"user": user, "expires_at": int(expires_at)}
         )
 
     def user_of_token(self, token: str) -> str | None:
         """The token's user, or None when it is unknown or expired."""
-        item = self._get((f"TOKEN#{digest(token)}", "TOKEN"))
+        item = self._table.get((f"TOKEN#{digest(token)}", "TOKEN"))
         if item is None or item["expires_at"] < time.time():
             return None
         return str(item["user"])
 
-    # DynamoDB
 
-    def _get(self, key: tuple[str, str]) -> dict[str, Any] | None:
-        answer = self._client.get_item(
-            TableName=self._table, Key=_key_item(key), ConsistentRead=True
-        )
-        return _from_item(answer["Item"]) if "Item" in answer else None
-
-    def _put(self, key: tuple[str, str], values: dict[str, Any]) -> None:
-        self._client.put_item(TableName=self._table, Item=_key_item(key) | _to_item(values))
-
-    def _put_new(self, key: tuple[str, str], values: dict[str, Any]) -> bool:
-        try:
-            self._client.put_item(
-                TableName=self._table,
-                Item=_key_item(key) | _to_item(values),
-                ConditionExpression="attribute_not_exists(pk)",
-            )
-        except ClientError as error:
-            if _is_condition(error):
-                return False
-            raise
-        return True
-
-    def _query(self, pk: str, sk_prefix: str) -> list[dict[str, Any]]:
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
-            ExpressionAttributeValues={":pk": {"S": pk}, ":sk": {"S": sk_prefix}},
-        )
-        return [_from_item(item) for page in pages for item in page["Items"]]
-
-    def _update(
-        self,
-        key: tuple[str, str],
-        changes: dict[str, Any],
-        condition: str,
-        values: dict[str, Any] | None = None,
-    ) -> bool:
-        parts = {part for path in changes for part in path.split(".")}
-        names = {f"#{part}": part for part in parts} | (
-            {"#state": "state"} if "#state" in condition else {}
-        )
-        slots = {path: f":v{number}" for number, path in enumerate(changes)}
-        try:
-            self._client.update_item(
-                TableName=self._table,
-                Key=_key_item(key),
-                UpdateExpression="SET "
-                + ", ".join(f"{_expression(path)} = {slot}" for path, slot in slots.items()),
-                ConditionExpression=condition,
-                ExpressionAttributeNames=names,
-                ExpressionAttributeValues=_to_item(
-                    {slots[path]: value for path, value in changes.items()} | (values or {})
-                ),
-            )
-        except ClientError as error:
-            if _is_condition(error):
-                return False
-            raise
-        return True
-
-
-def _expression(path: str) -> str:
-    return ".".join(f"#{part}" for part in path.split("."))
-
-
-def _project_key(project: Project) -> tuple[str, str]:
+def _project_key(project: Project) -> Key:
     return f"USER#{project.user}", f"PROJECT#{project.name}"
 
 
-def _job_key(project: Project, job_id: str) -> tuple[str, str]:
+def _job_key(project: Project, job_id: str) -> Key:
     return f"PROJECT#{project.slug}", f"JOB#{job_id}"
 
 
-def _version_key(project: Project, model_version: str) -> tuple[str, str]:
+def _keys_key(project: Project) -> Key:
+    return f"PROJECT#{project.slug}", "KEYS"
+
+
+def _version_key(project: Project, model_version: str) -> Key:
     return f"PROJECT#{project.slug}", f"VERSION#{model_version}"
-
-
-def _key_item(key: tuple[str, str]) -> dict[str, Any]:
-    return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
-
-
-def _is_condition(error: ClientError) -> bool:
-    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
 
 
 def _values(record: Any, skip: frozenset[str] | set[str] = frozenset()) -> dict[str, Any]:
@@ -307,34 +220,3 @@ def _job(project: Project, item: dict[str, Any]) -> Job:
     values = _only(item, Job)
     values |= {"state": JobState(item["state"]), "stage": Stage(item["stage"])}
     return Job(project=project, **values)
-
-
-def _to_item(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: _encode(_plain(value)) for name, value in values.items()}
-
-
-def _from_item(item: dict[str, Any]) -> dict[str, Any]:
-    return {name: _python(_decode(value)) for name, value in item.items()}
-
-
-def _plain(value: Any) -> Any:
-    """DynamoDB takes no float and no enum."""
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, float):
-        return Decimal(str(value))
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
-
-
-def _python(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, dict):
-        return {key: _python(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_python(item) for item in value]
-    return value

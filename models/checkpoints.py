@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from contracts.errors import InvalidRequest
 from models import zoo
+from models.averaging import Weights
 from models.module import FineTuning
 from models.recipe import Recipe
 from models.torchlibs import lightning, torch
@@ -28,7 +29,8 @@ class EpochResult:
     val_loss: float  # log loss at the best temperature
     val_accuracy: float  # 0..1
     seconds: float
-    images_per_second: float  # training pictures; 0 in epoch 0
+    images_per_second: float  # training pictures; 0 where none were trained on
+    tuned_share: float = 1.0  # 0..1 of the weights, the rest are those of epoch 0
 
     def is_better_than(self, other: "EpochResult | None") -> bool:
         """Compare losses: on a small validation part accuracy is mostly luck."""
@@ -56,8 +58,9 @@ class Keeper(lightning.Callback):
         self.on_epoch, self.on_checkpoint = on_epoch, on_checkpoint
         self.best: EpochResult | None = None
         self.last_epoch = 0
+        self.start: Weights = {}  # of epoch 0; empty without one
         self.speeds: list[float] = []  # training pictures per second, of each epoch run here
-        self._weights: dict[str, torch.Tensor] = {}  # of the best epoch
+        self._weights: Weights = {}  # of the best epoch
         self._deadline = None if budget_seconds is None else time.monotonic() + budget_seconds
         self._epoch_started = self._training_ended = 0.0
 
@@ -66,9 +69,10 @@ class Keeper(lightning.Callback):
         self.last_epoch = result.epoch
         if result.is_better_than(self.best):
             self.best = result
-            state = module.classifier.state_dict()
-            self._weights = {name: value.detach().cpu().clone() for name, value in state.items()}
+            self._weights = weights_of(module)
             self.write_best()
+        if result.epoch == 0:
+            self.start = self._weights
 
     def write_best(self) -> Path:
         """Write `best.pt`: plain tensors and numbers, loadable with `weights_only`."""
@@ -113,7 +117,13 @@ class Keeper(lightning.Callback):
         """Travel inside the last checkpoint."""
         assert self.best is not None
         figures = {name: getattr(self.best, name) for name in self.best.__dataclass_fields__}
-        return {"recipe": self.recipe.as_dict(), "best": figures, "weights": self._weights}
+        return {
+            "recipe": self.recipe.as_dict(),
+            "best": figures,
+            "last_epoch": self.last_epoch,
+            "weights": self._weights,
+            "start": self.start,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Come back out of it. Raises `InvalidRequest` for another recipe's checkpoint."""
@@ -123,7 +133,9 @@ class Keeper(lightning.Callback):
                 fix="resume with the same recipe, or start anew in another folder",
             )
         self.best = EpochResult(**state_dict["best"])
+        self.last_epoch = state_dict["last_epoch"]
         self._weights = state_dict["weights"]
+        self.start = state_dict["start"]
         self.write_best()
 
     def _result(self, trainer: Any, module: FineTuning) -> EpochResult:
@@ -145,6 +157,12 @@ class Keeper(lightning.Callback):
 
     def _is_out_of_time(self, result: EpochResult) -> bool:
         return self._deadline is not None and time.monotonic() + result.seconds > self._deadline
+
+
+def weights_of(module: FineTuning) -> Weights:
+    """Copy a classifier's weights to memory that training does not touch."""
+    state = module.classifier.state_dict()
+    return {name: value.detach().cpu().clone() for name, value in state.items()}
 
 
 def check_last(path: Path) -> None:

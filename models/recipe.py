@@ -10,7 +10,10 @@ ALL_BLOCKS: Final = 1_000  # more than any backbone has
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """One way to fine-tune. Stage 1 solves the head on frozen features, stage 2 trains blocks."""
+    """One way to fine-tune.
+
+    Stage 1 solves the head on frozen features, stage 2 trains blocks, stage 3 averages the two.
+    """
 
     name: str = "balanced"
     backbone: str = "mobilenet_v2"  # a key of models.zoo.ZOO
@@ -18,11 +21,13 @@ class Recipe:
     unfrozen_blocks: int = 5  # counted from the backbone's end; 0 leaves stage 1's model
     solve_head: bool = True  # stage 1; only of use with pretrained weights
     batch_size: int = 32  # examples per step
-    learning_rate: float = 3e-4  # peak, of the unfrozen blocks
-    head_learning_rate: float = 3e-4  # peak, of the classifier
+    learning_rate: float = 1e-4  # peak, of the unfrozen blocks
+    head_learning_rate: float = 3e-5  # peak, of the classifier, which is solved already
     weight_decay: float = 0.01  # per step, decoupled (AdamW)
     warmup_share: float = 0.2  # of all steps; then the rate falls along a cosine to 0
-    label_smoothing: float = 0.1  # 0..1, probability spread over the other classes
+    # 0..1, probability spread over the other classes. It spoils a solved head: after one epoch with
+    # 0.1 the validation loss was .34 instead of .29 (scenes), and never came back below its start.
+    label_smoothing: float = 0.0
     dropout: float = 0.2  # 0..1, of the features before the classifier
     freeze_batch_norm: bool = True  # keep pretrained statistics: small batches spoil them
     smallest_crop: float = 0.6  # 0..1, least share of the picture's area a training crop keeps
@@ -123,7 +128,6 @@ RECIPES: Final[dict[str, Recipe]] = {
             solve_head=False,
             learning_rate=2e-3,
             head_learning_rate=2e-3,
-            label_smoothing=0.0,
             freeze_batch_norm=False,
             patience=10,
         ),

@@ -1,4 +1,4 @@
-"""Training a classifier: two stages, a checkpoint after every epoch, resumable at any of them."""
+"""Training a classifier: head, blocks, average; resumable after every epoch."""
 
 import logging
 import signal
@@ -9,27 +9,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from models import zoo
+from models.averaging import SHARES, interpolated
 from models.calibration import calibrated_log_loss
-from models.checkpoints import EpochResult, Keeper, check_last
+from models.checkpoints import EpochResult, Keeper, check_last, weights_of
 from models.data import PictureSet, batches, decoded
 from models.draft import fit_head
 from models.module import FineTuning, set_head
 from models.recipe import Recipe
 from models.torchlibs import lightning, torch
-
-# For the process that launches training: glibc gives large buffers back to the kernel after every
-# step and faults them in again at the next. Keeping them makes a step markedly faster.
-ENVIRONMENT: Final = {
-    "MALLOC_MMAP_THRESHOLD_": str(2**30),
-    "MALLOC_TRIM_THRESHOLD_": str(2**32 - 1),
-    # Waiting threads sleep: spinning ones triple a step's time when anything else needs a core.
-    "OMP_WAIT_POLICY": "PASSIVE",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +43,7 @@ class Trained:
     best_epoch: int  # 0: the solved head, fine-tuning made nothing better
     val_accuracy: float  # 0..1
     val_loss: float
+    tuned_share: float  # 0..1 of the weights, see `models.averaging`; the rest are epoch 0's
     epochs: int  # finished, including those before a resume
     seconds: float  # of this call
     images_per_second: float  # median over the epochs of this call
@@ -68,7 +61,9 @@ def train(
     loggers: Sequence[Any] = (),
     budget_seconds: float | None = None,
 ) -> Trained:
-    """Fine-tune and keep the epoch with the least (calibrated) loss on the validation part.
+    """Fine-tune and keep what has the least (calibrated) loss on the validation part.
+
+    That is one epoch, or a mixture of the solved head's model and the last epoch.
 
     After every epoch `checkpoint_dir/last.ckpt` is replaced as a whole and `on_checkpoint` called
     with it; given as `resume_from`, that one file continues with the next epoch. A callback's
@@ -106,6 +101,8 @@ def train(
         except lightning.utilities.exceptions.SIGTERMException as stop:
             # Lightning's exception leaves with status 0, which would pass for success.
             raise SystemExit(128 + signal.SIGTERM) from stop
+        if keeper.start and keeper.last_epoch > 0:
+            _average(module, check, keeper)
     return _trained(keeper, time.monotonic() - started)
 
 
@@ -146,11 +143,37 @@ def _solve_head(module: FineTuning, learn: PictureSet, check: PictureSet, keeper
             val_accuracy=float((logits.argmax(1) == truth).mean()),
             seconds=time.monotonic() - started,
             images_per_second=0.0,
+            tuned_share=0.0,
         ),
         module,
     )
     if keeper.on_epoch and keeper.best:
         keeper.on_epoch(keeper.best)
+
+
+def _average(module: FineTuning, check: PictureSet, keeper: Keeper) -> None:
+    """Stage 3: try mixtures of stage 1's and the last epoch's weights on the validation part."""
+    tuned, last = weights_of(module), keeper.last_epoch
+    trainer = lightning.Trainer(
+        logger=False, enable_progress_bar=False, enable_model_summary=False, devices=1
+    )
+    for share in SHARES:
+        started = time.monotonic()
+        module.classifier.load_state_dict(interpolated(keeper.start, tuned, share))
+        trainer.validate(module, batches(check, keeper.recipe.batch_size), verbose=False)
+        keeper.record(
+            EpochResult(
+                epoch=last,
+                epochs=keeper.recipe.epochs,
+                train_loss=None,
+                val_loss=module.val_loss,
+                val_accuracy=float(module.val_accuracy.compute()),
+                seconds=time.monotonic() - started,
+                images_per_second=0.0,
+                tuned_share=share,
+            ),
+            module,
+        )
 
 
 def _embed(module: FineTuning, pictures: PictureSet) -> "np.ndarray[Any, np.dtype[np.float32]]":
@@ -183,6 +206,7 @@ def _trained(keeper: Keeper, seconds: float) -> Trained:
     return Trained(
         best_checkpoint=keeper.write_best(),
         best_epoch=keeper.best.epoch,
+        tuned_share=keeper.best.tuned_share,
         val_accuracy=keeper.best.val_accuracy,
         val_loss=keeper.best.val_loss,
         epochs=keeper.last_epoch,

@@ -30,7 +30,7 @@ class Progress:
 
     project: Project
     job_id: str = ""
-    _stage: Stage = Stage.QUEUED
+    current: Stage = Stage.QUEUED
     _last: float = field(default=0.0, repr=False)
     _said: str = field(default="", repr=False)
 
@@ -38,7 +38,7 @@ class Progress:
     def stage(self, stage: Stage, message: str) -> Iterator[None]:
         """Enter a stage; its duration is recorded when it ends well."""
         started = time.monotonic()
-        self._stage = stage
+        self.current = stage
         self._set(stage=stage, message=message, progress=overall_progress(stage, 0.0))
         yield
         if self.job_id:
@@ -107,6 +107,13 @@ def job_outcome(progress: Progress) -> Iterator[None]:
         raise
     except ExemplarError as error:
         _fail(progress, error)
+        raise
+    except TimeoutError as error:
+        slow = ExemplarError(
+            f"the step '{progress.current.value}' took longer than it may: {error}",
+            fix="start it again, it goes on where it stopped; or train on fewer examples",
+        )
+        _fail(progress, slow)
         raise
     except Exception as error:
         hidden = ExemplarError(

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from prefect import task
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.deployments import run_deployment
 from prefect.logging import get_run_logger
+from prefect.states import Cancelling
 
 from contracts.errors import ExemplarError
 from contracts.status import Stage
@@ -79,6 +81,7 @@ def await_training(progress: Progress, training: Training) -> str:
             if version := trained_version(progress.project, training.training):
                 return version
             run = _attempt(progress, training, number, wait=True)
+            _raise_unless_ended(run)
             _raise_unless_resumable(run)
             if run.state and run.state.is_crashed():
                 get_run_logger().warning(
@@ -90,6 +93,20 @@ def await_training(progress: Progress, training: Training) -> str:
     raise TrainingFailed(
         f"the training lost its machine {settings().training_attempts} times",
         fix="start it again; it goes on from its last checkpoint",
+    )
+
+
+def _raise_unless_ended(run: FlowRun) -> None:
+    """A pool without a worker, or a machine that hangs, must not keep a job waiting for ever."""
+    if run.state and run.state.is_final():
+        return
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(run.id, Cancelling())
+    hours = settings().training_wait_seconds / 3_600
+    raise TrainingFailed(
+        f"the training did not end within {hours:g} hours",
+        fix="check that a worker serves the training pool, then start it again; "
+        "the draft keeps serving",
     )
 
 
@@ -113,6 +130,6 @@ def _attempt(progress: Progress, training: Training, number: int, *, wait: bool)
         flow_run_name=f"{progress.project.slug}-{training.training}-{number}",
         idempotency_key=f"{progress.project.slug}-{training.training}-{number}",
         tags=job_tags(progress.project, progress.job_id) if progress.job_id else [],
-        timeout=None if wait else 0,
+        timeout=settings().training_wait_seconds if wait else 0,
         poll_interval=settings().training_poll_seconds,
     )

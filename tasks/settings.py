@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     training_attempts: int = Field(
         4, ge=1, le=20, description="machines a training may lose before its job fails"
     )
+    training_wait_seconds: float = Field(
+        86_400, gt=0, description="for one attempt, from its start in the queue to its end"
+    )
     training_poll_seconds: float = Field(0.5, gt=0)
     kept_versions: int = Field(5, ge=2, description="Lambda versions kept per project")
 

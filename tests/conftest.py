@@ -1,18 +1,13 @@
 """What all tests share: an AWS emulator for the session, with one bucket and one table."""
 
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import boto3
 import pytest
 from botocore.config import Config
+
+from tests import emulator_process
 
 DUMMY = "test"
 
@@ -34,46 +29,11 @@ class Emulator:
         )
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    folder, port = tmp_path_factory.mktemp("emulator"), free_port()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "BIND_HOST": "127.0.0.1",
-        "GATEWAY_PORT": str(port),
-        "IOT_MTLS_ENABLED": "0",
-        "LOG_LEVEL": "WARNING",
-    }
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ministack"], env=environment, stdout=log, stderr=log
-        )
-    endpoint = f"http://127.0.0.1:{port}"
-    try:
-        _wait_until_healthy(process, endpoint, folder / "log")
-        yield Emulator(endpoint)
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _wait_until_healthy(process: subprocess.Popen[bytes], endpoint: str, log: Path) -> None:
-    for _ in range(200):
-        assert process.poll() is None, log.read_text()
-        try:
-            urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise AssertionError(f"the emulator did not start: {log.read_text()}")
+    port = emulator_process.free_port()
+    with emulator_process.emulator(tmp_path_factory.mktemp("emulator"), port):
+        yield Emulator(f"http://127.0.0.1:{port}")
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 @contextmanager
 def emulator(folder: Path, port: int, **variables: str) -> Iterator["subprocess.Popen[bytes]"]:
-    environment = os.environ | variables
+    environment = os.environ | {"LOG_LEVEL": "WARNING"} | variables
     environment |= {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "IOT_MTLS_ENABLED": "0"}
     environment["TMPDIR"] = str(folder)
     command = [sys.executable, "-m", "ministack"]
@@ -23,7 +23,9 @@ def emulator(folder: Path, port: int, **variables: str) -> Iterator["subprocess.
         subprocess.Popen(command, env=environment, stdout=log, stderr=log) as server,
     ):
         try:
-            until(lambda: status_of(f"http://127.0.0.1:{port}/_ministack/health") == 200)
+            health = f"http://127.0.0.1:{port}/_ministack/health"
+            until(lambda: server.poll() is not None or status_of(health) == 200)
+            assert server.poll() is None, (folder / "log.txt").read_text()
             yield server
         finally:
             server.terminate()

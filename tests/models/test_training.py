@@ -119,6 +119,28 @@ def test_the_solved_head_is_epoch_zero_and_may_win(data: TrainingData, tmp_path:
     assert (alone.best_epoch, alone.val_accuracy) == (0, seen[0].val_accuracy)
 
 
+def test_a_mixture_with_the_solved_head_may_win_and_survives_a_resume(
+    data: TrainingData, tmp_path: Path
+) -> None:
+    first = train(RECIPE, data, None, tmp_path / "scratch")
+    torch.save(load_best(first.best_checkpoint)[0].blocks.state_dict(), tmp_path / "w.pth")
+    # Far too fast on purpose: the end is bad, and what lies halfway back is better.
+    wild = replace(RECIPE, solve_head=True, epochs=1, learning_rate=0.05, seed=3)
+    seen: list[EpochResult] = []
+    tuned = train(wild, data, tmp_path / "w.pth", tmp_path / "tuned", on_epoch=seen.append)
+    assert tuned.tuned_share < 1
+    assert tuned.val_loss <= min(result.val_loss for result in seen)
+    again = train(
+        wild,
+        data,
+        tmp_path / "w.pth",
+        tmp_path / "again",
+        resume_from=tmp_path / "tuned" / LAST_CHECKPOINT,
+    )
+    assert (again.tuned_share, again.epochs) == (tuned.tuned_share, tuned.epochs)
+    assert again.val_loss == pytest.approx(tuned.val_loss)
+
+
 def test_patience_and_budget_end_it(data: TrainingData, tmp_path: Path) -> None:
     still = replace(RECIPE, epochs=9, patience=2, learning_rate=0.0, head_learning_rate=0.0)
     assert train(still, data, None, tmp_path / "a").epochs <= 4

@@ -1,0 +1,148 @@
+"""One DynamoDB table as plain Python values: items by key, conditional writes, no scans."""
+
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+Key = tuple[str, str]  # partition key `pk`, sort key `sk`
+
+_encode = TypeSerializer().serialize
+_decode = TypeDeserializer().deserialize
+
+
+class Table:
+    """Items are dicts of plain values; floats and enums may be among them."""
+
+    def __init__(self, client: "DynamoDBClient", name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def get(self, key: Key) -> dict[str, Any] | None:
+        """The item as last written, or None."""
+        answer = self._client.get_item(
+            TableName=self._name, Key=_key_item(key), ConsistentRead=True
+        )
+        return _from_item(answer["Item"]) if "Item" in answer else None
+
+    def put(self, key: Key, values: dict[str, Any]) -> None:
+        """Write an item, whatever was there."""
+        self._client.put_item(TableName=self._name, Item=_key_item(key) | _to_item(values))
+
+    def put_new(self, key: Key, values: dict[str, Any]) -> bool:
+        """Write an item unless there is one; return whether there was none."""
+        return _unless_condition_fails(
+            self._client.put_item,
+            TableName=self._name,
+            Item=_key_item(key) | _to_item(values),
+            ConditionExpression="attribute_not_exists(pk)",
+        )
+
+    def query(self, pk: str, sk_prefix: str) -> list[dict[str, Any]]:
+        """Every item of a partition whose sort key begins so, in its order."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._name,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+            ExpressionAttributeValues={":pk": {"S": pk}, ":sk": {"S": sk_prefix}},
+        )
+        return [_from_item(item) for page in pages for item in page["Items"]]
+
+    def update(
+        self, key: Key, changes: dict[str, Any], unless: Mapping[str, Iterable[str]] | None = None
+    ) -> bool:
+        """Set fields of an existing item; False, and nothing changed, if there is none.
+
+        A name such as `metrics.epochs` sets one entry of a map, which two processes may do at once.
+        `unless` names a field and the values with which the item must stay as it is.
+        """
+        slots = {path: f":v{number}" for number, path in enumerate(changes)}
+        values = {slots[path]: value for path, value in changes.items()}
+        names = {part for path in changes for part in path.split(".")}
+        conditions = ["attribute_exists(pk)"]
+        for name, forbidden in (unless or {}).items():
+            marks = {f":{name}{number}": value for number, value in enumerate(forbidden)}
+            conditions.append(f"NOT (#{name} IN ({', '.join(marks)}))")
+            values |= marks
+            names.add(name)
+        return _unless_condition_fails(
+            self._client.update_item,
+            TableName=self._name,
+            Key=_key_item(key),
+            UpdateExpression="SET "
+            + ", ".join(f"{_expression(path)} = {slot}" for path, slot in slots.items()),
+            ConditionExpression=" AND ".join(conditions),
+            ExpressionAttributeNames={f"#{name}": name for name in names},
+            ExpressionAttributeValues=_to_item(values),
+        )
+
+    def add_to_set(self, key: Key, name: str, values: set[str]) -> None:
+        """Put strings into a set; it and the item are made when absent."""
+        self._change_set("ADD", key, name, values)
+
+    def remove_from_set(self, key: Key, name: str, values: set[str]) -> None:
+        """Take strings out of a set; absent ones change nothing."""
+        self._change_set("DELETE", key, name, values)
+
+    def _change_set(self, action: str, key: Key, name: str, values: set[str]) -> None:
+        self._client.update_item(
+            TableName=self._name,
+            Key=_key_item(key),
+            UpdateExpression=f"{action} #name :values",
+            ExpressionAttributeNames={"#name": name},
+            ExpressionAttributeValues=_to_item({":values": values}),
+        )
+
+
+def _unless_condition_fails(call: Callable[..., Any], **arguments: Any) -> bool:
+    try:
+        call(**arguments)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+            return False
+        raise
+    return True
+
+
+def _expression(path: str) -> str:
+    return ".".join(f"#{part}" for part in path.split("."))
+
+
+def _key_item(key: Key) -> dict[str, Any]:
+    return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
+
+
+def _to_item(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: _encode(_plain(value)) for name, value in values.items()}
+
+
+def _from_item(item: dict[str, Any]) -> dict[str, Any]:
+    return {name: _python(_decode(value)) for name, value in item.items()}
+
+
+def _plain(value: Any) -> Any:
+    """DynamoDB takes no float and no enum."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, float):
+        return Decimal(str(value))
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _python(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, dict):
+        return {key: _python(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_python(item) for item in value]
+    return value

@@ -1,0 +1,53 @@
+"""Waiting for a training, against a real Prefect server."""
+
+from typing import Any
+
+import pytest
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import StateType
+from prefect.logging import disable_run_logger
+
+from contracts.identity import Project
+from tasks.progress import Progress
+from tasks.remote_training import Training, TrainingFailed, await_training
+from tasks.settings import settings
+from tasks.training_results import record_version
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+ANN = Project("ann", "cats")
+
+
+@flow
+def never_started() -> None:
+    """Stands for the training's flow: what matters here is that nobody runs it."""
+
+
+@pytest.fixture
+def deployment(tasks_environment: pytest.MonkeyPatch, prefect_server: None) -> Any:
+    """A deployment in a pool that no worker serves."""
+    tasks_environment.setenv("EXEMPLAR_TRAINING_DEPLOYMENT", "never-started/train")
+    tasks_environment.setenv("EXEMPLAR_TRAINING_WAIT_SECONDS", "1")
+    settings.cache_clear()
+    with get_client(sync_client=True) as client:
+        client.create_work_pool(WorkPoolCreate(name="nobody", type="process"), overwrite=True)
+        flow_id = client.create_flow(never_started)
+        return client.create_deployment(flow_id, "train", work_pool_name="nobody")
+
+
+def test_a_pool_without_a_worker_ends_the_job_with_a_reason(deployment: Any) -> None:
+    with disable_run_logger(), pytest.raises(TrainingFailed, match="did not end") as failure:
+        await_training.fn(Progress(ANN), Training("t1", {}))
+    assert "worker" in failure.value.fix
+    with get_client(sync_client=True) as client:
+        (run,) = client.read_flow_runs()
+        assert run.name == "ann_cats-t1-0"
+        assert run.state_type in {StateType.CANCELLING, StateType.CANCELLED}
+
+
+def test_a_training_that_has_ended_is_not_started_again(deployment: Any) -> None:
+    record_version(ANN, "t2", "tuned-1")
+    with disable_run_logger():
+        assert await_training.fn(Progress(ANN), Training("t2", {})) == "tuned-1"
