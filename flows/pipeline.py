@@ -8,6 +8,7 @@ from flows.ingest import ingest
 from flows.prepare import prepare
 from flows.promote import promote
 from tasks.heartbeats import parent_heartbeat_only
+from tasks.preload import preload
 from tasks.progress import Progress, job_outcome
 from tasks.remote_training import await_training, check_request, start_training
 
@@ -27,6 +28,7 @@ def pipeline(
     progress = Progress(Project(user, project), job_id)
     with job_outcome(progress), parent_heartbeat_only():
         check_request(model, recipe)
+        preload("sklearn.linear_model", "scipy.optimize")  # for the draft, while S3 answers
         frozen = ingest(user, project, upload, seed, job_id)
         dataset = prepare(user, project, frozen, job_id)
         drafted = draft(user, project, dataset, model, job_id)

@@ -1,17 +1,21 @@
-"""The draft: a linear classifier on frozen features, solved in seconds and served as one graph."""
+"""The draft: a linear classifier on frozen features, solved in seconds and served as one graph.
+
+scikit-learn is imported by the functions: it takes 2 s, and whoever only checks data needs none.
+"""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
 
 from contracts.errors import DataProblem
 from models.calibration import log_loss
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 # From strong to weak regularisation, on standardised features.
 CANDIDATES: Final = (1e-4, 1e-3, 3e-3, 1e-2, 1e-1, 1.0)
@@ -101,6 +105,8 @@ def _folds(
     rows = np.flatnonzero(usable)
     if smallest < 2:  # nothing can be held out of a class of one
         return [(rows, rows)]
+    from sklearn.model_selection import StratifiedKFold
+
     splitter = StratifiedKFold(min(FOLDS, smallest), shuffle=True, random_state=0)
     splits = splitter.split(rows, labels[rows])
     return [(rows[learn], rows[score]) for learn, score in splits]
@@ -128,6 +134,8 @@ class _Solver:
     """Solves one part of the data for growing C, each time from the solution before."""
 
     def __init__(self, features: _Rows, labels: _Labels, classes: int) -> None:
+        from sklearn.linear_model import LogisticRegression
+
         self._mean, scale = features.mean(axis=0), features.std(axis=0)
         # A feature that hardly varies here may well do so elsewhere, and must not drown the others.
         self._scale = np.maximum(scale, 0.3 * scale.mean() + 1e-9)
@@ -145,7 +153,7 @@ class _Solver:
 
 
 def _per_class(
-    model: LogisticRegression, classes: int
+    model: "LogisticRegression", classes: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """`(classes, feature_dim)` and `(classes,)`, also for two classes, where one row is stored."""
     if classes > 2:

@@ -1,9 +1,11 @@
 """A bundle's answers on a frozen test split, and the figures that follow from them."""
 
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -18,7 +20,7 @@ from models.statistics import wilson_interval
 
 SCHEMA_VERSION: Final = 1
 PARITY_METRIC: Final = "parity_error"  # in a card's metrics, where a framework was exported
-_BATCH = 32
+_BATCH = 8
 _TIMED = 20  # pictures answered one by one for the latency
 
 
@@ -123,12 +125,15 @@ def evaluate(
 ) -> Evaluation:
     """Let a bundle answer test examples through the serving code; `paths` are their pictures.
 
-    The bundle's classes must be those of the manifest, in its order.
+    The bundle's classes must be those of the manifest, in its order. Pictures are dealt to one
+    thread per core, so a predictor of one thread each, as it serves, is the fastest here, too.
     """
+    batches = [paths[start : start + _BATCH] for start in range(0, len(paths), _BATCH)]
     rows = []
-    for start in range(0, len(paths), _BATCH):
-        rows.append(predictor.probabilities(paths[start : start + _BATCH]))
-        on_progress(min(start + _BATCH, len(paths)) / len(paths))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for row in pool.map(predictor.probabilities, batches):
+            rows.append(row)
+            on_progress(len(rows) / len(batches))
     card = predictor.card
     probabilities = np.concatenate(rows or [np.empty((0, len(card.classes)), np.float32)])
     return Evaluation(

@@ -25,7 +25,7 @@ def score(project: Project, model_version: str, dataset_version: str) -> Evaluat
     storage.fetch_examples(project, {example.sha256 for example in test})
     folder = bundles.fetch_bundle(project, model_version)
     evaluation = evaluate(
-        Predictor.load(folder, threads=2),
+        Predictor.load(folder),
         manifest_version=dataset_version,
         examples=test,
         paths=[storage.local_path(project, example.sha256) for example in test],

@@ -20,7 +20,7 @@ def encoder(tmp_path: Path) -> Path:
 
 def test_features_keep_the_order_of_the_pictures(encoder: Path, tmp_path: Path) -> None:
     paths, _ = write_digits(tmp_path / "digits", 21)
-    together = extract(encoder, paths, PIXELS, batch_size=4)
+    together = extract(encoder, paths, PIXELS)
     alone = [extract(encoder, [path.read_bytes()], PIXELS, threads=1)[0] for path in paths]
     assert together.shape == (21, 704)
     assert together.dtype == np.float32
@@ -30,8 +30,8 @@ def test_features_keep_the_order_of_the_pictures(encoder: Path, tmp_path: Path) 
 def test_progress_reaches_the_total(encoder: Path, tmp_path: Path) -> None:
     paths, _ = write_digits(tmp_path / "digits", 10)
     seen: list[tuple[int, int]] = []
-    extract(encoder, paths, PIXELS, batch_size=4, on_progress=lambda *step: seen.append(step))
-    assert seen == [(4, 10), (8, 10), (10, 10)]
+    extract(encoder, paths, PIXELS, on_progress=lambda *step: seen.append(step))
+    assert seen == [(8, 10), (10, 10)]
 
 
 def test_no_pictures_give_no_rows(encoder: Path) -> None:
@@ -39,10 +39,10 @@ def test_no_pictures_give_no_rows(encoder: Path) -> None:
 
 
 def test_an_unreadable_picture_ends_it_at_once(encoder: Path, tmp_path: Path) -> None:
-    paths, _ = write_digits(tmp_path / "digits", 8)
+    paths, _ = write_digits(tmp_path / "digits", 20)
     paths[3].write_bytes(b"nothing")
     with pytest.raises(UnreadableExample):
-        extract(encoder, paths, PIXELS, batch_size=2)
+        extract(encoder, paths, PIXELS)
 
 
 def test_a_broken_encoder_is_refused(tmp_path: Path) -> None:
