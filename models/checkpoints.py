@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from models.torchlibs import lightning, torch
 
 LAST_CHECKPOINT: Final = "last.ckpt"
 BEST_CHECKPOINT: Final = "best.pt"
+_RESULTS: Final = ("best", "first", "last")  # of a keeper, and in its checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +58,38 @@ class Keeper(lightning.Callback):
         self.folder, self.recipe = folder, recipe
         self.on_epoch, self.on_checkpoint = on_epoch, on_checkpoint
         self.best: EpochResult | None = None
-        self.last_epoch = 0
+        self.first: EpochResult | None = None  # epoch 0
+        self.last: EpochResult | None = None
         self.start: Weights = {}  # of epoch 0; empty without one
         self.speeds: list[float] = []  # training pictures per second, of each epoch run here
         self._weights: Weights = {}  # of the best epoch
         self._deadline = None if budget_seconds is None else time.monotonic() + budget_seconds
         self._epoch_started = self._training_ended = 0.0
 
+    @property
+    def epochs(self) -> int:
+        """How many epochs of training are finished."""
+        return self.last.epoch if self.last else 0
+
     def record(self, result: EpochResult, module: FineTuning) -> None:
         """Take note of a finished epoch and write `best.pt` if it is the best."""
-        self.last_epoch = result.epoch
         if result.is_better_than(self.best):
             self.best = result
             self._weights = weights_of(module)
             self.write_best()
         if result.epoch == 0:
-            self.start = self._weights
+            self.first, self.start = result, self._weights
+        self.last = result
+
+    def forget_between(self, tuned: Weights) -> None:
+        """Choose between epoch 0 and the last one, whose weights are `tuned`.
+
+        In between the learning rate is high, and the best of several noisy epochs is mostly luck.
+        """
+        assert self.first is not None
+        assert self.last is not None
+        is_tuned = self.last.is_better_than(self.first)
+        self.best, self._weights = (self.last, tuned) if is_tuned else (self.first, self.start)
 
     def write_best(self) -> Path:
         """Write `best.pt`: plain tensors and numbers, loadable with `weights_only`."""
@@ -115,12 +132,13 @@ class Keeper(lightning.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Travel inside the last checkpoint."""
-        assert self.best is not None
-        figures = {name: getattr(self.best, name) for name in self.best.__dataclass_fields__}
         return {
             "recipe": self.recipe.as_dict(),
-            "best": figures,
-            "last_epoch": self.last_epoch,
+            "results": {
+                name: asdict(result)
+                for name in _RESULTS
+                if (result := getattr(self, name)) is not None
+            },
             "weights": self._weights,
             "start": self.start,
         }
@@ -132,8 +150,8 @@ class Keeper(lightning.Callback):
                 f"the checkpoint belongs to another recipe ({state_dict['recipe']})",
                 fix="resume with the same recipe, or start anew in another folder",
             )
-        self.best = EpochResult(**state_dict["best"])
-        self.last_epoch = state_dict["last_epoch"]
+        for name, figures in state_dict["results"].items():
+            setattr(self, name, EpochResult(**figures))
         self._weights = state_dict["weights"]
         self.start = state_dict["start"]
         self.write_best()

@@ -63,7 +63,8 @@ def train(
 ) -> Trained:
     """Fine-tune and keep what has the least (calibrated) loss on the validation part.
 
-    That is one epoch, or a mixture of the solved head's model and the last epoch.
+    With pretrained weights that is the solved head's model, the last epoch's, or a mixture of the
+    two; from scratch it is one of the epochs.
 
     After every epoch `checkpoint_dir/last.ckpt` is replaced as a whole and `on_checkpoint` called
     with it; given as `resume_from`, that one file continues with the next epoch. A callback's
@@ -101,7 +102,7 @@ def train(
         except lightning.utilities.exceptions.SIGTERMException as stop:
             # Lightning's exception leaves with status 0, which would pass for success.
             raise SystemExit(128 + signal.SIGTERM) from stop
-        if keeper.start and keeper.last_epoch > 0:
+        if keeper.start and keeper.epochs > 0:
             _average(module, check, keeper)
     return _trained(keeper, time.monotonic() - started)
 
@@ -153,7 +154,8 @@ def _solve_head(module: FineTuning, learn: PictureSet, check: PictureSet, keeper
 
 def _average(module: FineTuning, check: PictureSet, keeper: Keeper) -> None:
     """Stage 3: try mixtures of stage 1's and the last epoch's weights on the validation part."""
-    tuned, last = weights_of(module), keeper.last_epoch
+    tuned, epochs = weights_of(module), keeper.epochs
+    keeper.forget_between(tuned)
     trainer = lightning.Trainer(
         logger=False, enable_progress_bar=False, enable_model_summary=False, devices=1
     )
@@ -163,7 +165,7 @@ def _average(module: FineTuning, check: PictureSet, keeper: Keeper) -> None:
         trainer.validate(module, batches(check, keeper.recipe.batch_size), verbose=False)
         keeper.record(
             EpochResult(
-                epoch=last,
+                epoch=epochs,
                 epochs=keeper.recipe.epochs,
                 train_loss=None,
                 val_loss=module.val_loss,
@@ -209,7 +211,7 @@ def _trained(keeper: Keeper, seconds: float) -> Trained:
         tuned_share=keeper.best.tuned_share,
         val_accuracy=keeper.best.val_accuracy,
         val_loss=keeper.best.val_loss,
-        epochs=keeper.last_epoch,
+        epochs=keeper.epochs,
         seconds=seconds,
         images_per_second=median(keeper.speeds or [0.0]),
     )
