@@ -34,7 +34,7 @@ def test_same_named_projects_trained_at_once_do_not_mix(
 
 
 def check_endpoint(stack: Any, user: str, folder: Path, labels: set[str]) -> int:
-    """It knows its own classes and opens to its own key; return how many of two answers are right."""
+    """Its classes and its key are its own; return how many of two answers are right."""
     right = 0
     with stack.client(user) as client:
         for path in sorted(folder.glob("*/3.png")):
