@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from typing_extensions import override
 
@@ -17,7 +17,7 @@ from models.torchlibs import lightning, torch
 
 LAST_CHECKPOINT: Final = "last.ckpt"
 BEST_CHECKPOINT: Final = "best.pt"
-_RESULTS: Final = ("best", "first", "last")  # of a keeper, and in its checkpoint
+_CANDIDATES: Final = ("best", "first", "last")  # of a keeper, and in its checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,27 @@ class EpochResult:
     images_per_second: float  # training pictures; 0 where none were trained on
     tuned_share: float = 1.0  # 0..1 of the weights, the rest are those of epoch 0
 
-    def is_better_than(self, other: "EpochResult | None") -> bool:
+    def is_better_than(self, other: "EpochResult") -> bool:
         """Compare losses: on a small validation part accuracy is mostly luck."""
-        return other is None or self.val_loss < other.val_loss
+        return self.val_loss < other.val_loss
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A state of the classifier that may become the model."""
+
+    result: EpochResult
+    weights: Weights
+    logits: torch.Tensor  # (m, classes) float32, of the validation part in its order
+
+    def packed(self) -> dict[str, Any]:
+        """Plain values and tensors, for a checkpoint that loads with `weights_only`."""
+        return {"result": asdict(self.result), "weights": self.weights, "logits": self.logits}
+
+    @classmethod
+    def unpacked(cls, values: dict[str, Any]) -> Self:
+        """Undo `packed`."""
+        return cls(EpochResult(**values["result"]), values["weights"], values["logits"])
 
 
 class Keeper(lightning.Callback):
@@ -57,47 +75,37 @@ class Keeper(lightning.Callback):
         super().__init__()
         self.folder, self.recipe = folder, recipe
         self.on_epoch, self.on_checkpoint = on_epoch, on_checkpoint
-        self.best: EpochResult | None = None
-        self.first: EpochResult | None = None  # epoch 0
-        self.last: EpochResult | None = None
-        self.start: Weights = {}  # of epoch 0; empty without one
+        self.best: Candidate | None = None
+        self.first: Candidate | None = None  # epoch 0, the solved head on frozen features
+        self.last: Candidate | None = None
+        self.whole_head: Weights = {}  # of stage 1, solved on the validation part, too
         self.speeds: list[float] = []  # training pictures per second, of each epoch run here
-        self._weights: Weights = {}  # of the best epoch
         self._deadline = None if budget_seconds is None else time.monotonic() + budget_seconds
         self._epoch_started = self._training_ended = 0.0
 
     @property
     def epochs(self) -> int:
         """How many epochs of training are finished."""
-        return self.last.epoch if self.last else 0
+        return self.last.result.epoch if self.last else 0
 
-    def record(self, result: EpochResult, module: FineTuning) -> None:
+    def record(self, result: EpochResult, module: FineTuning, logits: torch.Tensor) -> Candidate:
         """Take note of a finished epoch and write `best.pt` if it is the best."""
-        if result.is_better_than(self.best):
-            self.best = result
-            self._weights = weights_of(module)
-            self.write_best()
+        candidate = Candidate(result, weights_of(module), logits)
+        if self.best is None or result.is_better_than(self.best.result):
+            self.best = candidate
+            self.write_best(candidate.weights)
         if result.epoch == 0:
-            self.first, self.start = result, self._weights
-        self.last = result
+            self.first = candidate
+        self.last = candidate
+        return candidate
 
-    def forget_between(self, tuned: Weights) -> None:
-        """Choose between epoch 0 and the last one, whose weights are `tuned`.
-
-        In between the learning rate is high, and the best of several noisy epochs is mostly luck.
-        """
-        assert self.first is not None
-        assert self.last is not None
-        is_tuned = self.last.is_better_than(self.first)
-        self.best, self._weights = (self.last, tuned) if is_tuned else (self.first, self.start)
-
-    def write_best(self) -> Path:
+    def write_best(self, weights: Weights) -> Path:
         """Write `best.pt`: plain tensors and numbers, loadable with `weights_only`."""
         target = self.folder / BEST_CHECKPOINT
         content = {
             "recipe": self.recipe.as_dict(),
-            "classes": len(self._weights["head.bias"]),
-            "weights": self._weights,
+            "classes": len(weights["head.bias"]),
+            "weights": weights,
         }
         part = target.with_suffix(".part")
         torch.save(content, part)
@@ -119,7 +127,7 @@ class Keeper(lightning.Callback):
         """Write the checkpoints, then tell the caller, then decide whether to go on."""
         result = self._result(trainer, pl_module)
         self.speeds.append(result.images_per_second)
-        self.record(result, pl_module)
+        self.record(result, pl_module, pl_module.val_logits)
         target = self.folder / LAST_CHECKPOINT
         part = target.with_suffix(".part")
         trainer.save_checkpoint(part)
@@ -132,15 +140,11 @@ class Keeper(lightning.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Travel inside the last checkpoint."""
+        candidates = {name: getattr(self, name) for name in _CANDIDATES}
         return {
             "recipe": self.recipe.as_dict(),
-            "results": {
-                name: asdict(result)
-                for name in _RESULTS
-                if (result := getattr(self, name)) is not None
-            },
-            "weights": self._weights,
-            "start": self.start,
+            "candidates": {name: found.packed() for name, found in candidates.items() if found},
+            "whole_head": self.whole_head,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -150,11 +154,11 @@ class Keeper(lightning.Callback):
                 f"the checkpoint belongs to another recipe ({state_dict['recipe']})",
                 fix="resume with the same recipe, or start anew in another folder",
             )
-        for name, figures in state_dict["results"].items():
-            setattr(self, name, EpochResult(**figures))
-        self._weights = state_dict["weights"]
-        self.start = state_dict["start"]
-        self.write_best()
+        for name, values in state_dict["candidates"].items():
+            setattr(self, name, Candidate.unpacked(values))
+        self.whole_head = state_dict["whole_head"]
+        assert self.best is not None
+        self.write_best(self.best.weights)
 
     def _result(self, trainer: Any, module: FineTuning) -> EpochResult:
         now = time.monotonic()
@@ -171,7 +175,7 @@ class Keeper(lightning.Callback):
 
     def _is_out_of_patience(self, result: EpochResult) -> bool:
         assert self.best is not None
-        return result.epoch - self.best.epoch >= self.recipe.patience
+        return result.epoch - self.best.result.epoch >= self.recipe.patience
 
     def _is_out_of_time(self, result: EpochResult) -> bool:
         return self._deadline is not None and time.monotonic() + result.seconds > self._deadline

@@ -71,6 +71,13 @@ def fit_head(
     )
 
 
+def refit(
+    features: _Rows, labels: _Labels, classes: int, c_regularisation: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Solve once more on other rows: weight `(feature_dim, classes)` and bias `(classes,)`."""
+    return _Solver(features, labels, classes).solve(c_regularisation)
+
+
 def draft_graph(encoder: bytes, head: LinearHead) -> bytes:
     """Join an encoder's graph and a head into one: `image` `(n, 3, s, s)` to `logits`."""
     model = onnx.load_from_string(encoder)

@@ -4,12 +4,12 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from typing_extensions import override
 
 from contracts.bundle import Preprocessing
 from models.calibration import calibrated_log_loss
 from models.data import Batch
-from models.draft import LinearHead
 from models.recipe import Recipe
 from models.torchlibs import lightning, torch, torchmetrics
 from models.zoo import Classifier, frozen_copy, in_channels_last, pooled
@@ -108,6 +108,11 @@ class FineTuning(lightning.LightningModule):
         self.log("val_loss", self.val_loss)
         self.log("val_accuracy", self.val_accuracy.compute())
 
+    @property
+    def val_logits(self) -> torch.Tensor:
+        """`(m, classes)` of the last validation, in the order of its pictures."""
+        return torch.cat(self._val_logits)
+
     def on_train_epoch_end(self) -> None:
         """Hand the mean training loss to the loggers."""
         self.log("train_loss", self.train_loss.compute())
@@ -148,11 +153,13 @@ class FineTuning(lightning.LightningModule):
         return 0.5 * (1 + float(np.cos(np.pi * min(left, 1.0))))
 
 
-def set_head(classifier: Classifier, head: LinearHead) -> None:
-    """Give a classifier the solved head of stage 1."""
+def set_head(
+    classifier: Classifier, weight: NDArray[np.float32], bias: NDArray[np.float32]
+) -> None:
+    """Give a classifier a solved head: `(feature_dim, classes)` and `(classes,)`."""
     with torch.no_grad():
-        classifier.head.weight.copy_(torch.from_numpy(head.weight.T))
-        classifier.head.bias.copy_(torch.from_numpy(head.bias))
+        classifier.head.weight.copy_(torch.from_numpy(weight.T))
+        classifier.head.bias.copy_(torch.from_numpy(bias))
 
 
 def augment(images: torch.Tensor, recipe: Recipe) -> torch.Tensor:

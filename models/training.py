@@ -6,19 +6,20 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models import zoo
 from models.averaging import SHARES, interpolated
 from models.calibration import calibrated_log_loss
-from models.checkpoints import EpochResult, Keeper, check_last, weights_of
+from models.checkpoints import Candidate, EpochResult, Keeper, check_last, weights_of
 from models.data import PictureSet, batches, decoded
-from models.draft import fit_head
+from models.draft import fit_head, refit
 from models.module import FineTuning, set_head
 from models.recipe import Recipe
 from models.torchlibs import lightning, torch
@@ -35,7 +36,7 @@ class TrainingData:
     classes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Trained:
     """What training hands over: `best_checkpoint` holds the weights of `best_epoch`."""
 
@@ -43,7 +44,8 @@ class Trained:
     best_epoch: int  # 0: the solved head, fine-tuning made nothing better
     val_accuracy: float  # 0..1
     val_loss: float
-    tuned_share: float  # 0..1 of the weights, see `models.averaging`; the rest are epoch 0's
+    held_out_logits: NDArray[np.float32]  # (m, classes) of validation pictures, never learned from
+    tuned_share: float  # 0..1 of the weights, see `models.averaging`; the rest are stage 1's
     epochs: int  # finished, including those before a resume
     seconds: float  # of this call
     images_per_second: float  # median over the epochs of this call
@@ -102,9 +104,9 @@ def train(
         except lightning.utilities.exceptions.SIGTERMException as stop:
             # Lightning's exception leaves with status 0, which would pass for success.
             raise SystemExit(128 + signal.SIGTERM) from stop
-        if keeper.start and keeper.epochs > 0:
-            _average(module, check, keeper)
-    return _trained(keeper, time.monotonic() - started)
+        chosen = _average(module, check, keeper) if keeper.first else keeper.best
+    assert chosen is not None
+    return _trained(keeper, chosen, time.monotonic() - started)
 
 
 def _decode(recipe: Recipe, data: TrainingData, folder: Path) -> tuple[PictureSet, PictureSet]:
@@ -133,49 +135,66 @@ def _solve_head(module: FineTuning, learn: PictureSet, check: PictureSet, keeper
     is_validation = np.arange(len(labels)) >= len(learn)
     classes = module.classifier.head.out_features
     head = fit_head(features, labels, is_validation, classes, learn_validation=False)
-    set_head(module.classifier, head)
+    weight, bias = refit(features, labels, classes, head.c_regularisation)
+    keeper.whole_head = {
+        "head.weight": torch.from_numpy(weight.T.copy()),
+        "head.bias": torch.from_numpy(bias),
+    }
+    set_head(module.classifier, head.weight, head.bias)
     logits, truth = features[is_validation] @ head.weight + head.bias, check.labels.numpy()
-    keeper.record(
-        EpochResult(
-            epoch=0,
-            epochs=keeper.recipe.epochs,
-            train_loss=None,
-            val_loss=calibrated_log_loss(logits, truth),
-            val_accuracy=float((logits.argmax(1) == truth).mean()),
-            seconds=time.monotonic() - started,
-            images_per_second=0.0,
-            tuned_share=0.0,
-        ),
-        module,
+    solved = EpochResult(
+        epoch=0,
+        epochs=keeper.recipe.epochs,
+        train_loss=None,
+        val_loss=calibrated_log_loss(logits, truth),
+        val_accuracy=float((logits.argmax(1) == truth).mean()),
+        seconds=time.monotonic() - started,
+        images_per_second=0.0,
+        tuned_share=0.0,
     )
-    if keeper.on_epoch and keeper.best:
-        keeper.on_epoch(keeper.best)
+    keeper.record(solved, module, torch.from_numpy(logits))
+    if keeper.on_epoch:
+        keeper.on_epoch(solved)
 
 
-def _average(module: FineTuning, check: PictureSet, keeper: Keeper) -> None:
-    """Stage 3: try mixtures of stage 1's and the last epoch's weights on the validation part."""
-    tuned, epochs = weights_of(module), keeper.epochs
-    keeper.forget_between(tuned)
+def _average(module: FineTuning, check: PictureSet, keeper: Keeper) -> Candidate:
+    """Stage 3: choose between stage 1's model, the last epoch and mixtures of the two.
+
+    The epochs between do not count: the learning rate is high there, and the best of several noisy
+    results is mostly luck. The chosen one's share of stage 1's head comes from the head that has
+    learned from the validation part, too, as the draft's has; its figures are those without.
+    """
+    assert keeper.first is not None
+    assert keeper.last is not None
+    first, tuned = keeper.first, replace(keeper.last, weights=weights_of(module))
+    if keeper.epochs == 0:
+        candidates = [first]
+    else:
+        mixtures = [_mixture(module, check, first, tuned, share) for share in SHARES]
+        candidates = [first, *mixtures, tuned]
+    best = min(candidates, key=lambda candidate: candidate.result.val_loss)
+    start = first.weights | keeper.whole_head
+    return replace(best, weights=interpolated(start, tuned.weights, best.result.tuned_share))
+
+
+def _mixture(
+    module: FineTuning, check: PictureSet, first: Candidate, tuned: Candidate, share: float
+) -> Candidate:
+    started = time.monotonic()
+    weights = interpolated(first.weights, tuned.weights, share)
+    module.classifier.load_state_dict(weights)
     trainer = lightning.Trainer(
         logger=False, enable_progress_bar=False, enable_model_summary=False, devices=1
     )
-    for share in SHARES:
-        started = time.monotonic()
-        module.classifier.load_state_dict(interpolated(keeper.start, tuned, share))
-        trainer.validate(module, batches(check, keeper.recipe.batch_size), verbose=False)
-        keeper.record(
-            EpochResult(
-                epoch=epochs,
-                epochs=keeper.recipe.epochs,
-                train_loss=None,
-                val_loss=module.val_loss,
-                val_accuracy=float(module.val_accuracy.compute()),
-                seconds=time.monotonic() - started,
-                images_per_second=0.0,
-                tuned_share=share,
-            ),
-            module,
-        )
+    trainer.validate(module, batches(check, module.recipe.batch_size), verbose=False)
+    result = replace(
+        tuned.result,
+        val_loss=module.val_loss,
+        val_accuracy=float(module.val_accuracy.compute()),
+        seconds=time.monotonic() - started,
+        tuned_share=share,
+    )
+    return Candidate(result, weights, module.val_logits)
 
 
 def _embed(module: FineTuning, pictures: PictureSet) -> "np.ndarray[Any, np.dtype[np.float32]]":
@@ -203,14 +222,14 @@ def _trainer(recipe: Recipe, keeper: Keeper, loggers: Sequence[Any]) -> Any:
     )
 
 
-def _trained(keeper: Keeper, seconds: float) -> Trained:
-    assert keeper.best is not None
+def _trained(keeper: Keeper, chosen: Candidate, seconds: float) -> Trained:
     return Trained(
-        best_checkpoint=keeper.write_best(),
-        best_epoch=keeper.best.epoch,
-        tuned_share=keeper.best.tuned_share,
-        val_accuracy=keeper.best.val_accuracy,
-        val_loss=keeper.best.val_loss,
+        best_checkpoint=keeper.write_best(chosen.weights),
+        best_epoch=chosen.result.epoch,
+        tuned_share=chosen.result.tuned_share,
+        val_accuracy=chosen.result.val_accuracy,
+        val_loss=chosen.result.val_loss,
+        held_out_logits=chosen.logits.numpy(),
         epochs=keeper.epochs,
         seconds=seconds,
         images_per_second=median(keeper.speeds or [0.0]),

@@ -148,7 +148,9 @@ def _publish(
         manifest.project,
         replace(
             card,
-            temperature=_temperature(predictor, data),
+            temperature=calibration.fit_temperature(
+                trained.held_out_logits, np.array(data.validation_labels)
+            ),
             metrics={
                 "validation_accuracy": trained.val_accuracy,
                 "parity_error": parity_error(
@@ -158,14 +160,6 @@ def _publish(
         ),
         graph,
     ).model_version
-
-
-def _temperature(predictor: Predictor, data: TrainingData) -> float:
-    """Of the graph as it will be served; its log-probabilities are logits but for a constant."""
-    probabilities = predictor.probabilities(data.validation_paths)
-    tiny = np.finfo(np.float32).tiny
-    logits = np.log(np.maximum(probabilities, tiny))
-    return calibration.fit_temperature(logits, np.array(data.validation_labels))
 
 
 def _pictures(predictor: Predictor, paths: Sequence[Path]) -> NDArray[np.float32]:
