@@ -1,10 +1,12 @@
 """From an upload to a dataset version: verifying, checking, splitting, reporting."""
 
+import base64
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from prefect import task
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_image_artifact, create_markdown_artifact
 
 from contracts import keys
 from contracts.errors import DataProblem, ExemplarError
@@ -16,6 +18,7 @@ from contracts.requests import AnnouncedFile
 from contracts.status import Stage
 from lambdas import uploads
 from models import dataset_report, inspection, preparation
+from models.contact_sheet import MAX_CLASSES, contact_sheet
 from tasks import clients, storage
 from tasks.progress import Progress
 from tasks.settings import settings
@@ -120,6 +123,21 @@ def _publish_report(manifest: Manifest, version: str) -> None:
         project_keys.report(version, keys.REPORT_PAGE), report.as_html().encode(), "text/html"
     )
     create_markdown_artifact(report.as_markdown(), key="dataset", description=version)
+    _show_examples(manifest)
     clients.state().update_project(
         manifest.project, dataset_version=version, report=report.summary()
+    )
+
+
+def _show_examples(manifest: Manifest) -> None:
+    """A row of training pictures per class; inside the artifact, so that it needs no address."""
+    rows: list[list[Path]] = [[] for _ in manifest.classes]
+    for example in manifest.select(Split.TRAIN):
+        rows[example.class_index].append(storage.local_path(manifest.project, example.sha256))
+    rows = rows[:MAX_CLASSES]
+    sheet = base64.b64encode(contact_sheet(rows)).decode()
+    create_image_artifact(
+        f"data:image/jpeg;base64,{sheet}",
+        key="examples",
+        description=f"training pictures, a row for each of the first {len(rows)} classes",
     )

@@ -2,13 +2,17 @@
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import cast
+from uuid import UUID
 
+import httpx
 import numpy as np
 from numpy.typing import NDArray
 from prefect import task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.logging import get_run_logger
 
 from contracts.bundle import ModelCard
@@ -63,7 +67,7 @@ def train_model(
         weights.path if weights else None,
         folder,
         resume_from=_last_checkpoint(project, training, folder),
-        on_epoch=lambda result: _report(progress, result),
+        on_epoch=_reporter(progress),
         on_checkpoint=lambda path: storage.put_file(
             ProjectKeys(project).checkpoint(training, LAST_CHECKPOINT), path
         ),
@@ -118,14 +122,25 @@ def _last_checkpoint(project: Project, training: str, folder: Path) -> Path | No
     return path
 
 
-def _report(progress: Progress, result: EpochResult) -> None:
-    """One epoch in the job's metrics; MLflow hears of it through Lightning's logger."""
-    done = result.epoch / max(result.epochs, 1)
-    message = (
-        f"epoch {result.epoch} of {result.epochs}: right on {result.val_accuracy:.1%} "
-        "of the validation examples"
+def _reporter(progress: Progress) -> Callable[[EpochResult], None]:
+    """Each epoch in the job's metrics and in Prefect; MLflow hears of it through its logger."""
+    bar = cast(
+        "UUID", create_progress_artifact(0.0, key="training", description="epochs of fine-tuning")
     )
-    progress.epoch(asdict(result), 0.05 + 0.9 * done, message)
+
+    def report(result: EpochResult) -> None:
+        done = result.epoch / max(result.epochs, 1)
+        message = (
+            f"epoch {result.epoch} of {result.epochs}: right on {result.val_accuracy:.1%} "
+            "of the validation examples"
+        )
+        progress.epoch(asdict(result), 0.05 + 0.9 * done, message)
+        try:
+            update_progress_artifact(bar, 100 * done, message)
+        except httpx.HTTPError as error:  # training outlives a server that is away for a while
+            get_run_logger().warning("Prefect does not hear of this epoch: %s", error)
+
+    return report
 
 
 def _publish(
