@@ -105,6 +105,7 @@ def prepare_version(project: Project, frozen_version: str, progress: Progress) -
     )
     version = storage.write_manifest(manifest)
     _publish_report(manifest, version)
+    progress.record(dataset_version=version)
     return version
 
 

@@ -121,6 +121,7 @@ def test_details_show_data_versions_and_jobs(trained: Any) -> None:
     details = client.details("digits")
     assert details["classes"] == ["digit 0", "digit 1", "digit 4"]
     assert details["model_version"] == result.as_dict()["model_version"]
+    assert details["dataset_version"] == result.as_dict()["dataset_version"] != ""
     assert details["versions"][0]["reason"]
     assert details["report"]["usable"] == 120
     assert details["endpoint"]
