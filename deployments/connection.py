@@ -10,8 +10,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from contracts.errors import InvalidRequest, NotFound, Unauthorized
+from deployments.local.lock import exclusive
 
 _START_FIX = "run `exemplar up`, or set EXEMPLAR_URL and EXEMPLAR_TOKEN"
+_LOCK_WAIT_SECONDS = 10.0
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -102,11 +104,18 @@ class KeyRing:
         return str(key) if key else None
 
     def save(self, account: str, project: str, key: str) -> None:
-        """Keep a key; whoever reads the file meanwhile sees it whole, before or after."""
-        document = _read_json(self._path)
-        document = document if isinstance(document, dict) else {}
-        document[account] = _keys_of(document, account) | {project: key}
+        """Keep a key; whoever reads the file meanwhile sees it whole, before or after.
+
+        Another command that saves at the same time waits, so neither loses the other's key.
+        """
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with exclusive(self._path.with_name("keys.lock"), "saving a key", _LOCK_WAIT_SECONDS):
+            document = _read_json(self._path)
+            document = document if isinstance(document, dict) else {}
+            document[account] = _keys_of(document, account) | {project: key}
+            self._replace(document)
+
+    def _replace(self, document: dict[str, Any]) -> None:
         # mkstemp makes the file readable for its owner alone.
         handle, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=".keys-")
         try:

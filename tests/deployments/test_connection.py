@@ -1,5 +1,6 @@
 import json
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -93,4 +94,13 @@ def test_keys_are_kept_per_address_and_project_for_the_owner_alone(tmp_path: Pat
     assert [*found, ring.find("http://b", "cats")] == ["k4", "k2", "k3"]
     path = tmp_path / "new" / "home" / "keys.json"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert [entry.name for entry in path.parent.iterdir()] == ["keys.json"]
+    assert {entry.name for entry in path.parent.iterdir()} == {"keys.json", "keys.lock"}
+
+
+def test_keys_saved_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
+    users = [f"user {number}" for number in range(20)]
+    with ThreadPoolExecutor(len(users)) as pool:
+        list(pool.map(lambda user: KeyRing(tmp_path).save(user, "cats", f"key of {user}"), users))
+    assert [KeyRing(tmp_path).find(user, "cats") for user in users] == [
+        f"key of {user}" for user in users
+    ]
