@@ -56,3 +56,12 @@ def state_table(emulator: Emulator) -> str:
         ],
     )
     return "exemplar-test-state"
+
+
+@pytest.fixture(scope="module")
+def prefect_server() -> Iterator[None]:
+    """A Prefect server on loopback; the process's clients use it while the fixture lasts."""
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=60):
+        yield

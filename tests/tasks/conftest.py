@@ -36,11 +36,3 @@ def tasks_environment(
     yield monkeypatch
     for function in cached:
         function.cache_clear()
-
-
-@pytest.fixture(scope="session")
-def prefect_server() -> Iterator[None]:
-    from prefect.testing.utilities import prefect_test_harness
-
-    with prefect_test_harness(server_startup_timeout=60):
-        yield

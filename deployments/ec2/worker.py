@@ -1,0 +1,262 @@
+"""Prefect worker of type `ec2`: one EC2 instance per flow run, ended when the run is."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+import anyio
+import anyio.abc
+import httpx
+from botocore.exceptions import BotoCoreError, ClientError
+from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.objects import FlowRun
+from prefect.exceptions import InfrastructureNotFound, ObjectNotFound
+from prefect.states import AwaitingRetry, Failed
+from prefect.utilities.asyncutils import run_sync_in_worker_thread
+from prefect.utilities.engine import propose_state
+from prefect.workers.base import BaseWorker, BaseWorkerResult
+
+from deployments.ec2 import tags
+from deployments.ec2.configuration import EC2JobConfiguration, EC2Variables
+from deployments.ec2.fleet import Fleet
+from deployments.ec2.launch import Attempt, LaunchRefused, NoCapacity, Started, launch
+from deployments.ec2.verdict import ENDED, Ending, Verdict, explanation, verdict
+
+_OUTAGE_PAUSE_SECONDS = 5.0
+_CAPACITY_PAUSE = timedelta(seconds=60)
+# A run that is pending for so long without a machine has lost the worker that took it.
+_STUCK = timedelta(minutes=2)
+
+T = TypeVar("T")
+
+
+class EC2WorkerResult(BaseWorkerResult):
+    """`identifier` is the instance's id."""
+
+
+class EC2Worker(BaseWorker[EC2JobConfiguration, EC2Variables, EC2WorkerResult]):
+    """Starts machines, watches them, and puts interrupted runs back into the queue."""
+
+    type = "ec2"
+    job_configuration = EC2JobConfiguration
+    job_configuration_variables = EC2Variables
+    _display_name = "AWS EC2 instance"
+    _description = "Run each flow run on an EC2 instance of its own, spot first."
+    _documentation_url = "https://docs.prefect.io/v3/concepts/workers"
+    _logo_url = (
+        "https://cdn.sanity.io/images/3ugk85nk/production/"
+        "d74b16fe84ce626345adf235a47008fea2869a60-225x225.png"
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._fleet_of_pool: Fleet | None = None
+        self._watched: set[str] = set()
+
+    async def run(
+        self,
+        flow_run: FlowRun,
+        configuration: EC2JobConfiguration,
+        task_status: anyio.abc.TaskStatus[Any] | None = None,
+    ) -> EC2WorkerResult:
+        """Start the run's machine and wait for its end."""
+        log = self.get_flow_run_logger(flow_run)
+        fleet = await self._fleet(configuration)
+        try:
+            started: Started = await run_sync_in_worker_thread(
+                launch, fleet.client, self._attempt(flow_run), configuration
+            )
+        except (NoCapacity, LaunchRefused) as refusal:
+            log.error("%s; %s", refusal.message, refusal.fix)
+            await self._refuse(flow_run, configuration, refusal)
+            if task_status:
+                task_status.started(refusal)
+            return EC2WorkerResult(identifier="none", status_code=0)
+        log.info("machine %s (%s)", started.instance_id, started.where)
+        if task_status:
+            task_status.started(started.instance_id)
+        return await self._watch(fleet, started.instance_id, flow_run.id, configuration)
+
+    async def kill_infrastructure(
+        self,
+        infrastructure_pid: str,
+        configuration: EC2JobConfiguration,
+        grace_seconds: int = 30,  # noqa: ARG002 - the machine is ended as a whole
+    ) -> None:
+        """End a cancelled run's machine. Raises `InfrastructureNotFound`."""
+        fleet = await self._fleet(configuration)
+        if not await fleet.terminate(infrastructure_pid):
+            raise InfrastructureNotFound(f"EC2 knows no instance {infrastructure_pid}")
+        self._logger.info("ended machine %s", infrastructure_pid)
+
+    async def sync_with_backend(self) -> None:
+        """With every look at the pool, take up machines that nobody watches and lost runs."""
+        await super().sync_with_backend()
+        if self._work_pool is None or self._runs_task_group is None:
+            return
+        try:
+            await self._adopt()
+        except (ClientError, BotoCoreError, httpx.HTTPError) as error:
+            self._logger.warning("machines could not be looked for: %s", error)
+
+    async def _adopt(self) -> None:
+        """Watch what a worker that has died left, and end what no run needs any more."""
+        configuration = await self._plain_configuration()
+        fleet = await self._fleet(configuration)
+        with_machine = set()
+        for instance in await fleet.living():
+            labels = tags.of(instance)
+            run_id = labels.get(tags.FLOW_RUN, "")
+            with_machine.add(run_id)
+            if instance["InstanceId"] in self._watched or self._is_submitting(run_id):
+                continue
+            run = await self._read(run_id)
+            if run is None or (run.state and run.state.is_final()):
+                self._logger.warning("ending machine %s: its run is over", instance["InstanceId"])
+                await fleet.terminate(instance["InstanceId"])
+            else:
+                self._watched.add(instance["InstanceId"])
+                self._logger.info("watching machine %s of %s", instance["InstanceId"], run.name)
+                assert self._runs_task_group is not None
+                self._runs_task_group.start_soon(
+                    self._watch_adopted, fleet, instance["InstanceId"], run, configuration
+                )
+        await self._requeue_stuck(with_machine)
+
+    async def _requeue_stuck(self, with_machine: set[str]) -> None:
+        """A worker that dies between taking a run and starting its machine leaves it pending."""
+        wanted = FlowRunFilter.model_validate({"state": {"type": {"any_": ["PENDING"]}}})
+        for run in await self.client.read_flow_runs(flow_run_filter=wanted):
+            is_ours = run.work_pool_name == self._work_pool_name
+            has_one = str(run.id) in with_machine or self._is_submitting(str(run.id))
+            if not is_ours or has_one or run.state is None:
+                continue
+            if datetime.now(UTC) - run.state.timestamp > _STUCK:
+                self._logger.warning("run %s waits for a machine anew", run.name)
+                await propose_state(
+                    self.client,
+                    AwaitingRetry(message="the worker that took it was lost"),
+                    flow_run_id=run.id,
+                )
+
+    async def _watch_adopted(
+        self, fleet: Fleet, instance_id: str, run: FlowRun, configuration: EC2JobConfiguration
+    ) -> None:
+        result = await self._watch(fleet, instance_id, run.id, configuration)
+        if result.status_code:
+            await self._propose_crashed_state(run, f"the machine {instance_id} was lost")
+
+    async def _watch(
+        self,
+        fleet: Fleet,
+        instance_id: str,
+        flow_run_id: UUID,
+        configuration: EC2JobConfiguration,
+    ) -> EC2WorkerResult:
+        """Wait for the machine's end and give the run the state it should have."""
+        self._watched.add(instance_id)
+        try:
+            instance = await self._patiently(
+                lambda: fleet.ended(instance_id, ENDED, configuration.poll_seconds)
+            )
+            run = await self._patiently(lambda: self.client.read_flow_run(flow_run_id))
+            ending = _ending(instance, run)
+            match verdict(ending, configuration.max_interruptions):
+                case Verdict.NOTHING:
+                    return EC2WorkerResult(identifier=instance_id, status_code=0)
+                case Verdict.AGAIN:
+                    message = f"EC2 took the machine {instance_id} back; the run goes on elsewhere"
+                    self.get_flow_run_logger(run).warning(message)
+                    await self._patiently(
+                        lambda: propose_state(
+                            self.client, AwaitingRetry(message=message), flow_run_id=run.id
+                        )
+                    )
+                    return EC2WorkerResult(identifier=instance_id, status_code=0)
+                case Verdict.CRASHED:
+                    self.get_flow_run_logger(run).error(explanation(ending, instance_id))
+                    return EC2WorkerResult(identifier=instance_id, status_code=1)
+        finally:
+            self._watched.discard(instance_id)
+
+    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Repeat a call while Prefect or AWS does not answer: the machine goes on meanwhile."""
+        while True:
+            try:
+                return await call()
+            except (httpx.TransportError, BotoCoreError) as error:
+                self._logger.warning("no answer, trying again: %s", error)
+            except (httpx.HTTPStatusError, ClientError) as error:
+                status = getattr(error, "response", None)
+                code = status.status_code if isinstance(status, httpx.Response) else 500
+                if code < 500:
+                    raise
+                self._logger.warning("refused, trying again: %s", error)
+            await anyio.sleep(_OUTAGE_PAUSE_SECONDS)
+
+    async def _refuse(
+        self,
+        flow_run: FlowRun,
+        configuration: EC2JobConfiguration,
+        refusal: NoCapacity | LaunchRefused,
+    ) -> None:
+        """Later there may be capacity; what a person has to correct fails at once."""
+        waited = datetime.now(UTC) - (flow_run.expected_start_time or datetime.now(UTC))
+        patience = timedelta(minutes=configuration.capacity_wait_minutes)
+        if isinstance(refusal, NoCapacity) and waited < patience:
+            await propose_state(
+                self.client,
+                AwaitingRetry(
+                    message=refusal.message, scheduled_time=datetime.now(UTC) + _CAPACITY_PAUSE
+                ),
+                flow_run_id=flow_run.id,
+            )
+            return
+        await propose_state(
+            self.client,
+            Failed(message=f"{refusal.message}; {refusal.fix}"),
+            flow_run_id=flow_run.id,
+        )
+
+    async def _fleet(self, configuration: EC2JobConfiguration) -> Fleet:
+        if self._fleet_of_pool is None:
+            client = await run_sync_in_worker_thread(
+                configuration.aws_credentials.get_client, "ec2"
+            )
+            self._fleet_of_pool = Fleet(client, self._work_pool_name)
+        return self._fleet_of_pool
+
+    async def _plain_configuration(self) -> EC2JobConfiguration:
+        """The pool's settings as they are for any run."""
+        return await self.job_configuration.from_template_and_values(
+            base_job_template=self.work_pool.base_job_template, values={}, client=self.client
+        )
+
+    async def _read(self, flow_run_id: str) -> FlowRun | None:
+        try:
+            return await self.client.read_flow_run(UUID(flow_run_id))
+        except (ObjectNotFound, ValueError):
+            return None
+
+    def _is_submitting(self, flow_run_id: str) -> bool:
+        return any(str(run_id) == flow_run_id for run_id in self._submitting_flow_run_ids)
+
+    def _attempt(self, flow_run: FlowRun) -> Attempt:
+        asked_at = flow_run.state.timestamp if flow_run.state else datetime.now(UTC)
+        return Attempt(
+            flow_run_id=str(flow_run.id),
+            number=flow_run.run_count,
+            asked_at=int(asked_at.timestamp()),
+            pool=self._work_pool_name,
+            parameters=flow_run.parameters,
+        )
+
+
+def _ending(instance: dict[str, Any], run: FlowRun) -> Ending:
+    return Ending(
+        state_type=run.state.type.value if run.state else "",
+        run_count=run.run_count,
+        attempt=int(tags.of(instance).get(tags.ATTEMPT, run.run_count)),
+        reason=(instance.get("StateReason") or {}).get("Code", ""),
+    )
