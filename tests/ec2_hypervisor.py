@@ -48,7 +48,7 @@ class Hypervisor:
         self._booted: dict[str, subprocess.Popen[bytes]] = {}
         self._noticed: set[str] = set()
         self._stopped = threading.Event()
-        self._metadata = _metadata_server(self._noticed)
+        self._metadata = metadata_server(self._noticed)
         self._stub = self._shutdown_stub()
 
     # What a test looks at
@@ -205,7 +205,7 @@ def _kill(instance_id: str) -> None:
                 process.kill()
 
 
-def _metadata_server(noticed: set[str]) -> ThreadingHTTPServer:
+def metadata_server(noticed: set[str]) -> ThreadingHTTPServer:
     """IMDSv2: a token first, then the spot notice of the instances that have one."""
 
     class Handler(BaseHTTPRequestHandler):
