@@ -5,6 +5,8 @@
 """
 
 import argparse
+import json
+import os
 import subprocess
 import sys
 from datetime import timedelta
@@ -29,6 +31,7 @@ from tasks.settings import settings
 SOURCE = Path(__file__).resolve().parents[1]
 RESUMABLE = "resumable"
 BLOCK = "exemplar"
+TRAINING_POOL = "training"
 
 
 def pool_names() -> list[str]:
@@ -37,11 +40,24 @@ def pool_names() -> list[str]:
     return sorted({deployment["work_pool"]["name"] for deployment in document["deployments"]})
 
 
-def create_pools(client: SyncPrefectClient, pool_type: str) -> None:
-    """Pools that exist keep their settings."""
+def create_pools(client: SyncPrefectClient, machines: dict[str, Any] | None = None) -> None:
+    """Processes beside the worker; with `machines`, one EC2 instance for each training.
+
+    A pool of processes that exists keeps its settings; the machines' are always set anew.
+    """
     for name in pool_names():
+        if machines is not None and name == TRAINING_POOL:
+            # Prefect and boto3 of the worker take a second to load, and a laptop needs neither.
+            from deployments.ec2.pool import base_job_template, machine_environment
+
+            environment = machine_environment(settings(), os.environ.get("MLFLOW_TRACKING_URI", ""))
+            template = base_job_template(machines, environment)
+            client.create_work_pool(
+                WorkPoolCreate(name=name, type="ec2", base_job_template=template), overwrite=True
+            )
+            continue
         try:
-            client.create_work_pool(WorkPoolCreate(name=name, type=pool_type))
+            client.create_work_pool(WorkPoolCreate(name=name, type="process"))
         except ObjectAlreadyExists:
             continue
 
@@ -138,12 +154,18 @@ def main() -> None:
     """Apply everything, and free lost runs of pools that have no worker now."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--apply", action="store_true", help="pools, blocks, deployments")
-    parser.add_argument("--pool-type", default="process", help="type of pools made anew")
+    parser.add_argument(
+        "--machines",
+        type=Path,
+        help='JSON file with settings of a pool of type ec2, e.g. {"image_id": "ami-…"}: '
+        "every training gets a machine of its own",
+    )
     parser.add_argument("--orphans-of", nargs="*", default=[], help="pools without a worker")
     arguments = parser.parse_args()
     with get_client(sync_client=True) as client:
         if arguments.apply:
-            create_pools(client, arguments.pool_type)
+            machines = json.loads(arguments.machines.read_text()) if arguments.machines else None
+            create_pools(client, machines)
             save_blocks()
             save_automation(client)
             apply_deployments()

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
 from botocore.config import Config
 
+from tasks import clients
+from tasks.settings import settings
 from tests import emulator_process
 
 DUMMY = "test"
@@ -56,6 +60,35 @@ def state_table(emulator: Emulator) -> str:
         ],
     )
     return "exemplar-test-state"
+
+
+@pytest.fixture
+def tasks_environment(
+    emulator: Any,
+    data_bucket: str,
+    state_table: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[pytest.MonkeyPatch]:
+    """Tasks pointed at the emulator, with settings of their own."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": emulator.endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "EXEMPLAR_PLACE": "local",
+        "EXEMPLAR_BUCKET": data_bucket,
+        "EXEMPLAR_TABLE": state_table,
+        "EXEMPLAR_INFERENCE_ROLE_ARN": "arn:aws:iam::000000000000:role/inference",
+        "EXEMPLAR_INFERENCE_LAYER_ARN": "arn:aws:lambda:us-east-1:000000000000:layer:inference:1",
+        "EXEMPLAR_CACHE_DIR": str(tmp_path / "cache"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    cached = (settings, clients.session, clients.s3, clients.functions, clients.state)
+    for function in cached:
+        function.cache_clear()
+    yield monkeypatch
+    for function in cached:
+        function.cache_clear()
 
 
 @pytest.fixture(scope="module")
