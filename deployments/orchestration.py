@@ -24,6 +24,7 @@ from prefect.exceptions import ObjectAlreadyExists
 from prefect.states import AwaitingRetry, Crashed
 from prefect_aws import AwsClientParameters, AwsCredentials, S3Bucket
 
+from contracts import machine_tags
 from contracts.errors import ExemplarError
 from tasks import clients
 from tasks.settings import settings
@@ -32,6 +33,7 @@ SOURCE = Path(__file__).resolve().parents[1]
 RESUMABLE = "resumable"
 BLOCK = "exemplar"
 TRAINING_POOL = "training"
+REAPER = "reap/reap"
 
 
 def pool_names() -> list[str]:
@@ -51,7 +53,8 @@ def create_pools(client: SyncPrefectClient, machines: dict[str, Any] | None = No
             from deployments.ec2.pool import base_job_template, machine_environment
 
             environment = machine_environment(settings(), os.environ.get("MLFLOW_TRACKING_URI", ""))
-            template = base_job_template(machines, environment)
+            labels = {machine_tags.STACK: settings().stack} | machines.get("tags", {})
+            template = base_job_template(machines | {"tags": labels}, environment)
             client.create_work_pool(
                 WorkPoolCreate(name=name, type="ec2", base_job_template=template), overwrite=True
             )
@@ -117,6 +120,13 @@ def save_automation(client: SyncPrefectClient) -> None:
         client.create_automation(wanted)
 
 
+def start_reaping(client: SyncPrefectClient) -> None:
+    """Switch the reaper's schedule on: where machines are started, some will be left over."""
+    deployment = client.read_deployment_by_name(REAPER)
+    for schedule in deployment.schedules:
+        client.update_deployment_schedule(deployment.id, schedule.id, active=True)
+
+
 def apply_deployments() -> None:
     """Apply prefect.yaml. Raises `ExemplarError` with what Prefect said."""
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
@@ -163,12 +173,14 @@ def main() -> None:
     parser.add_argument("--orphans-of", nargs="*", default=[], help="pools without a worker")
     arguments = parser.parse_args()
     with get_client(sync_client=True) as client:
+        machines = json.loads(arguments.machines.read_text()) if arguments.machines else None
         if arguments.apply:
-            machines = json.loads(arguments.machines.read_text()) if arguments.machines else None
             create_pools(client, machines)
             save_blocks()
             save_automation(client)
             apply_deployments()
+            if machines is not None:
+                start_reaping(client)
         for pool in arguments.orphans_of:
             resume_orphans(client, pool)
 

@@ -13,6 +13,7 @@ from lambdas.state import State
 from tasks.settings import settings
 
 if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
 
@@ -73,6 +74,12 @@ def functions() -> "LambdaClient":
     """A cold start may take seconds, so reads wait longer than the functions run."""
     config = Config(read_timeout=settings().function_timeout_seconds + 30)
     return session().client("lambda", config=config)
+
+
+@cache
+def ec2() -> "EC2Client":
+    """For looking after training machines."""
+    return session().client("ec2")
 
 
 @cache

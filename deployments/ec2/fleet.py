@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 from prefect.utilities.asyncutils import run_sync_in_worker_thread
 
-from deployments.ec2 import tags
+from contracts import machine_tags as tags
 from deployments.ec2.launch import LIVE_STATES
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
+from contracts import machine_tags as tags
 from contracts.errors import ExemplarError, InvalidRequest
-from deployments.ec2 import tags
 from deployments.ec2.configuration import EC2JobConfiguration
 from deployments.ec2.user_data import user_data
 

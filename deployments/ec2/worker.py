@@ -17,7 +17,7 @@ from prefect.utilities.asyncutils import run_sync_in_worker_thread
 from prefect.utilities.engine import propose_state
 from prefect.workers.base import BaseWorker, BaseWorkerResult
 
-from deployments.ec2 import tags
+from contracts import machine_tags as tags
 from deployments.ec2.configuration import EC2JobConfiguration, EC2Variables
 from deployments.ec2.fleet import Fleet
 from deployments.ec2.launch import Attempt, LaunchRefused, NoCapacity, Started, launch

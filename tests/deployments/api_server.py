@@ -5,6 +5,7 @@ The workflow server is a stand-in that accepts every run; the endpoint is one th
 
 import io
 import json
+import os
 import socket
 import threading
 import time
@@ -23,6 +24,7 @@ import pytest
 from contracts.identity import Project
 from lambdas import api, authorizer, environment
 from lambdas.state import State, digest
+from lambdas.table import Table
 
 ROOT = Path(__file__).parents[2]
 USER, TOKEN = "ann", "token-of-ann"
@@ -53,6 +55,10 @@ class ApiServer:
     @property
     def state(self) -> State:
         return environment.state()
+
+    @property
+    def table(self) -> Table:
+        return Table(boto3.client("dynamodb"), os.environ["EXEMPLAR_TABLE"])
 
     def stored(self, project: str) -> set[str]:
         pages = environment.s3().get_paginator("list_objects_v2")
@@ -113,7 +119,7 @@ def _handler(server: ApiServer) -> type[BaseHTTPRequestHandler]:
 
         def _predict(self, body: bytes) -> None:
             project = Project(USER, self.path.rpartition("/")[2])
-            keys = server.state._get((f"PROJECT#{project.slug}", "KEYS")) or {"hashes": set()}
+            keys = server.table.get((f"PROJECT#{project.slug}", "KEYS")) or {"hashes": set()}
             if digest(self.headers.get("x-api-key", "")) not in keys["hashes"]:
                 error = {"code": "unauthorized", "message": "unknown key", "fix": "rotate it"}
                 return self._send(401, {"error": error})

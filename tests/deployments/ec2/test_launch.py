@@ -9,8 +9,8 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from contracts import machine_tags as tags
 from contracts.errors import LimitExceeded
-from deployments.ec2 import tags
 from deployments.ec2.configuration import EC2JobConfiguration
 from deployments.ec2.launch import (
     Attempt,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 PREFIX: Final = "exemplar:"
+STACK: Final = f"{PREFIX}stack"  # whose machine it is; nobody ends another stack's
 POOL: Final = f"{PREFIX}pool"
 FLOW_RUN: Final = f"{PREFIX}flow-run"
 ATTEMPT: Final = f"{PREFIX}attempt"  # the flow run's run_count at launch

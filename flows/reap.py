@@ -1,0 +1,13 @@
+"""End training machines that no run needs any more."""
+
+from prefect import flow
+
+from tasks.machines import end_leftovers, report_machines
+
+
+@flow(timeout_seconds=600)
+def reap() -> list[str]:
+    """Look at every machine of this stack, end leftovers, report costs; return what was ended."""
+    machines = end_leftovers()
+    report_machines(machines)
+    return [machine.instance_id for machine in machines if machine.why_ended]
