@@ -8,6 +8,7 @@ from contracts.errors import InvalidName
 from contracts.identity import Project, identifier, sha256_hex
 
 _FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_=-]*(\.[A-Za-z0-9_=-]+)*")
+_WHEEL = re.compile(r"[A-Za-z0-9_]+-[0-9][A-Za-z0-9.+]*-[a-z0-9]+-[a-z0-9]+-[a-z0-9_]+\.whl")
 _INBOX_MANIFEST = re.compile(r"users/([^/]+)/([^/]+)/inbox/([^/]+)/manifest\.json")
 
 MANIFEST_FILE: Final = "manifest.json"
@@ -98,6 +99,15 @@ def weights(filename: str) -> str:
 def code(sha256: str) -> str:
     """A function or layer zip, by its content."""
     return f"code/{sha256_hex(sha256)}.zip"
+
+
+def trainer(sha256: str, filename: str) -> str:
+    """A file that training machines install; `sha256` is of all of one release's files."""
+    return f"trainer/{sha256_hex(sha256)}/{_wheel_or_file(filename)}"
+
+
+def _wheel_or_file(value: str) -> str:
+    return value if _WHEEL.fullmatch(value) else _filename(value)
 
 
 def parse_inbox_manifest(key: str) -> tuple[Project, str]:
