@@ -91,6 +91,16 @@ class ProjectKeys:
         return f"{self.bundle_prefix(model_version)}evaluation-{sha256_hex(dataset_version)}.json"
 
 
+def expiry_tag(key: str) -> str:
+    """The object tag by which the bucket's lifecycle finds what may expire; empty for the rest.
+
+    A lifecycle rule's prefix has no wildcard, so it cannot say users/*/*/checkpoints/.
+    """
+    parts = key.split("/")
+    folder = parts[3] if len(parts) > 4 and parts[0] == "users" else ""
+    return {"checkpoints": "expires=checkpoint", "inbox": "expires=inbox"}.get(folder, "")
+
+
 def weights(filename: str) -> str:
     """Pretrained weights and encoders shared by all projects; no tenant can write here."""
     return f"weights/{_filename(filename)}"
