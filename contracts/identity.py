@@ -15,6 +15,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BLANK = "\u115f\u1160\u2800\u3164\uffa0"
 
 FUNCTION_NAME_MAX = 64  # AWS Lambda's limit
+ROLE_NAME_MAX = 64  # IAM's
 CLASS_NAME_MAX = 64
 
 
@@ -48,11 +49,21 @@ class Project:
         A name that would be longer is cut and closed with a digest. The digest starts with `H`,
         which no project may hold, so a cut name never equals a whole one.
         """
-        whole = f"{stack}-infer_{self.slug}"
-        if len(whole) <= FUNCTION_NAME_MAX:
-            return whole
-        tail = "_H" + hashlib.sha256(whole.encode()).hexdigest()[:16]
-        return whole[: FUNCTION_NAME_MAX - len(tail)] + tail
+        return _cut(f"{stack}-infer_{self.slug}", FUNCTION_NAME_MAX)
+
+    def trainer_role_name(self, stack: str = "exemplar") -> str:
+        """Name of the role and instance profile of the project's training machines.
+
+        At most 64 characters, cut as `function_name` is.
+        """
+        return _cut(f"{stack}-train_{self.slug}", ROLE_NAME_MAX)
+
+
+def _cut(whole: str, longest: int) -> str:
+    if len(whole) <= longest:
+        return whole
+    tail = "_H" + hashlib.sha256(whole.encode()).hexdigest()[:16]
+    return whole[: longest - len(tail)] + tail
 
 
 def _check_part(what: str, value: str) -> None:

@@ -8,6 +8,7 @@ from contracts.errors import InvalidName
 from contracts.identity import Project, identifier, sha256_hex
 
 _FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_=-]*(\.[A-Za-z0-9_=-]+)*")
+_WHEEL = re.compile(r"[A-Za-z0-9_]+-[0-9][A-Za-z0-9.+]*-[a-z0-9]+-[a-z0-9]+-[a-z0-9_]+\.whl")
 _INBOX_MANIFEST = re.compile(r"users/([^/]+)/([^/]+)/inbox/([^/]+)/manifest\.json")
 
 MANIFEST_FILE: Final = "manifest.json"
@@ -90,6 +91,16 @@ class ProjectKeys:
         return f"{self.bundle_prefix(model_version)}evaluation-{sha256_hex(dataset_version)}.json"
 
 
+def expiry_tag(key: str) -> str:
+    """The object tag by which the bucket's lifecycle finds what may expire; empty for the rest.
+
+    A lifecycle rule's prefix has no wildcard, so it cannot say users/*/*/checkpoints/.
+    """
+    parts = key.split("/")
+    folder = parts[3] if len(parts) > 4 and parts[0] == "users" else ""
+    return {"checkpoints": "expires=checkpoint", "inbox": "expires=inbox"}.get(folder, "")
+
+
 def weights(filename: str) -> str:
     """Pretrained weights and encoders shared by all projects; no tenant can write here."""
     return f"weights/{_filename(filename)}"
@@ -98,6 +109,15 @@ def weights(filename: str) -> str:
 def code(sha256: str) -> str:
     """A function or layer zip, by its content."""
     return f"code/{sha256_hex(sha256)}.zip"
+
+
+def trainer(sha256: str, filename: str) -> str:
+    """A file that training machines install; `sha256` is of all of one release's files."""
+    return f"trainer/{sha256_hex(sha256)}/{_wheel_or_file(filename)}"
+
+
+def _wheel_or_file(value: str) -> str:
+    return value if _WHEEL.fullmatch(value) else _filename(value)
 
 
 def parse_inbox_manifest(key: str) -> tuple[Project, str]:

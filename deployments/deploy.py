@@ -6,18 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError
-
-from contracts import keys
 from contracts.errors import InvalidName
-from deployments.packaging import Archive, Builder, Platform
-from deployments.repair import Probe, is_absence, prepare
+from deployments.code_bucket import CodeBucket
+from deployments.packaging import Builder, Platform
+from deployments.repair import Probe, prepare
 from deployments.stack import Stack
+from deployments.stack_events import EventFeed, Say
 from deployments.template import TEMPLATE_FILE, Template
 
 if TYPE_CHECKING:
     from boto3.session import Session
-    from mypy_boto3_s3 import S3Client
 
 # A bucket is named {stack}-data-{account}-{region} and may have 63 characters. Names that begin
 # with "url" are taken for function URLs by the local emulator.
@@ -38,6 +36,7 @@ class DeploySettings:
     pipeline_deployment: str = "pipeline/pipeline"
     prefect_api_key: str = field(default="", repr=False)
     prefect_api_auth_string: str = field(default="", repr=False)
+    parameters: dict[str, str] = field(default_factory=dict)  # others of the template's
     timeout_seconds: float = 900.0
 
     def __post_init__(self) -> None:
@@ -63,33 +62,35 @@ class StackOutputs:
     inference_layer_arn: str
     ingest_function: str
     deployer_policy_arn: str
+    trainer_template_id: str = ""  # these are empty for a stack that starts no machines
+    trainer_security_group_id: str = ""
+    trainer_boundary_arn: str = ""
+    trainer_secret_arn: str = ""
+    training_policy_arn: str = ""
     has_changed: bool = False
 
 
-def deploy(settings: DeploySettings, session: "Session") -> StackOutputs:
+def deploy(settings: DeploySettings, session: "Session", say: Say | None = None) -> StackOutputs:
     """Create, update or repair the stack; calling it again is quick and changes nothing.
 
+    `say` hears of every resource as CloudFormation comes to it.
     Raises `ExemplarError` with the reasons of the resources that failed.
     """
     builder = Builder(settings.cache, settings.platform, settings.python_version)
     account = session.client("sts", region_name=settings.region).get_caller_identity()["Account"]
-    code_bucket = f"{settings.stack}-code-{account}-{settings.region}"
-    s3 = session.client("s3", region_name=settings.region)
-    _ensure_bucket(s3, code_bucket, settings.region)
+    code = CodeBucket.ensure(session, settings.stack, account, settings.region)
     parameters = _parameters(
         settings,
-        code_bucket,
-        _upload(s3, code_bucket, builder.control_zip()),
-        _upload(s3, code_bucket, builder.inference_layer()),
+        code.name,
+        code.upload(builder.control_zip()),
+        code.upload(builder.inference_layer()),
     )
-    stack = Stack(
-        session.client("cloudformation", region_name=settings.region),
-        settings.stack,
-        settings.timeout_seconds,
-    )
+    client = session.client("cloudformation", region_name=settings.region)
+    feed = EventFeed(client, settings.stack, say) if say else None
+    stack = Stack(client, settings.stack, settings.timeout_seconds, feed)
     is_repaired = prepare(stack, parameters, Probe(session, settings.region), account)
     has_changed = stack.apply(TEMPLATE_FILE.read_text(encoding="utf-8"), parameters)
-    outputs = _outputs(stack, code_bucket, has_changed=has_changed or is_repaired)
+    outputs = _outputs(stack, code.name, has_changed=has_changed or is_repaired)
     _ensure_cors(session.client("apigatewayv2", region_name=settings.region), outputs, settings)
     return outputs
 
@@ -107,35 +108,8 @@ def _parameters(
         "PrefectApiAuthString": settings.prefect_api_auth_string,
         "PipelineDeployment": settings.pipeline_deployment,
         "AllowedOrigins": ",".join(settings.allowed_origins),
-    }
-
-
-def _ensure_bucket(s3: "S3Client", name: str, region: str) -> None:
-    """A new bucket is private and encrypted by default."""
-    try:
-        s3.head_bucket(Bucket=name)
-    except ClientError as error:
-        if not is_absence(error):
-            raise
-        if region == "us-east-1":  # the one region that must not be named
-            s3.create_bucket(Bucket=name)
-        else:
-            s3.create_bucket(
-                Bucket=name,
-                CreateBucketConfiguration={"LocationConstraint": region},  # type: ignore[typeddict-item]
-            )
-
-
-def _upload(s3: "S3Client", bucket: str, archive: Archive) -> str:
-    """Store a zip under its hash unless it is there; return its key."""
-    key = keys.code(archive.sha256)
-    try:
-        s3.head_object(Bucket=bucket, Key=key)
-    except ClientError as error:
-        if not is_absence(error):
-            raise
-        s3.upload_file(str(archive.path), bucket, key)
-    return key
+        "TrainingVpc": "",
+    } | settings.parameters
 
 
 def _ensure_cors(api: Any, outputs: StackOutputs, settings: DeploySettings) -> None:
@@ -160,5 +134,10 @@ def _outputs(stack: Stack, code_bucket: str, *, has_changed: bool) -> StackOutpu
         inference_layer_arn=values["InferenceLayerArn"],
         ingest_function=values["IngestFunctionName"],
         deployer_policy_arn=values["DeployerPolicyArn"],
+        trainer_template_id=values.get("TrainerTemplateId", ""),
+        trainer_security_group_id=values.get("TrainerSecurityGroupId", ""),
+        trainer_boundary_arn=values.get("TrainerBoundaryArn", ""),
+        trainer_secret_arn=values.get("TrainerSecretArn", ""),
+        training_policy_arn=values.get("TrainingPolicyArn", ""),
         has_changed=has_changed,
     )

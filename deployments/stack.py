@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError, WaiterError
 
 from contracts.errors import Conflict, ExemplarError
+from deployments.stack_events import EventFeed
 from deployments.template import Resource
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Stack:
     client: "CloudFormationClient" = field(repr=False)
     name: str
     timeout_seconds: float = 900.0
+    feed: EventFeed | None = field(default=None, repr=False)
 
     def status(self) -> str | None:
         """CloudFormation's status, None for no stack."""
@@ -65,6 +67,7 @@ class Stack:
     def apply(self, template: str, parameters: dict[str, str]) -> bool:
         """Create or update the stack; return whether anything changed."""
         token = f"apply-{uuid.uuid4()}"
+        self._skip_events()
         arguments: dict[str, Any] = {
             "StackName": self.name,
             "TemplateBody": template,
@@ -120,6 +123,7 @@ class Stack:
 
     def delete(self) -> None:
         """Delete the stack; resources that the template retains stay."""
+        self._skip_events()
         self.client.delete_stack(StackName=self.name)
         status = self._wait()
         if status is not None:
@@ -162,6 +166,7 @@ class Stack:
         """Poll until no operation is in progress; return the status."""
         deadline, pause = time.monotonic() + self.timeout_seconds, 0.02
         while (status := self.status()) and status.endswith("_IN_PROGRESS"):
+            self._tell_events()
             if time.monotonic() > deadline:
                 raise ExemplarError(
                     f"the stack {self.name!r} is still {status} after {self.timeout_seconds:.0f} s",
@@ -169,7 +174,16 @@ class Stack:
                 )
             time.sleep(pause)
             pause = min(pause * 1.6, 5.0)
+        self._tell_events()
         return None if status == "DELETE_COMPLETE" else status
+
+    def _skip_events(self) -> None:
+        if self.feed:
+            self.feed.skip()
+
+    def _tell_events(self) -> None:
+        if self.feed:
+            self.feed.tell()
 
     def _failures(self, token: str | None) -> list[str]:
         """Reasons of one operation's failed resources, the first cause first."""

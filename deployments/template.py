@@ -118,11 +118,13 @@ class _Loader(yaml.SafeLoader):
 
 
 def _short_function(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.SequenceNode):
+        return {f"Fn::{suffix}": loader.construct_sequence(node, deep=True)}
     if not isinstance(node, yaml.ScalarNode):
-        raise yaml.constructor.ConstructorError(None, None, f"!{suffix} here takes a text")
+        raise yaml.constructor.ConstructorError(None, None, f"!{suffix} takes a text or a list")
     value: Any = loader.construct_scalar(node)
-    if suffix == "Ref":
-        return {"Ref": value}
+    if suffix in ("Ref", "Condition"):
+        return {suffix: value}
     return {f"Fn::{suffix}": value.split(".", 1) if suffix == "GetAtt" else value}
 
 

@@ -110,9 +110,11 @@ def _dropped_request(project: Project, upload: str, key: str) -> TrainRequest:
 
 
 def _store_list(project: Project, upload: str, files: tuple[AnnouncedFile, ...]) -> None:
+    part = keys.ProjectKeys(project).inbox_part(upload, batch_digest(files))
     environment.s3().put_object(
         Bucket=environment.bucket(),
-        Key=keys.ProjectKeys(project).inbox_part(upload, batch_digest(files)),
+        Key=part,
+        Tagging=keys.expiry_tag(part),
         Body=encode_batch(files),
     )
 

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from contracts.errors import InvalidRequest
 from contracts.identity import Project
-from contracts.keys import ProjectKeys
+from contracts.keys import ProjectKeys, expiry_tag
 from contracts.limits import Limits
 from contracts.requests import (
     AnnouncedFile,
@@ -32,10 +32,11 @@ def announce(
 ) -> dict[str, Any]:
     """Store the batch's file list and return presigned POSTs for the contents still missing."""
     keys = ProjectKeys(project)
-    digest = batch_digest(request.files)
+    part = keys.inbox_part(request.upload, batch_digest(request.files))
     s3.put_object(
         Bucket=bucket,
-        Key=keys.inbox_part(request.upload, digest),
+        Key=part,
+        Tagging=expiry_tag(part),
         Body=encode_batch(request.files),
         ContentType="application/json",
     )

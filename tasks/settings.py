@@ -26,6 +26,11 @@ class Settings(BaseSettings):
     function_url_base: str = Field(
         "", description="serve function URLs by path below this address, e.g. on a laptop"
     )
+    code_bucket: str = Field("", description="where training machines find what they install")
+    trainer_boundary_arn: str = Field(
+        "", description="upper bound of projects' training roles; empty makes no roles"
+    )
+    trainer_secret_arn: str = Field("", description="addresses and credentials for trainers")
     cache_dir: Path = Path.home() / ".cache" / "exemplar"
     weights_dir: Path | None = Field(None, description="looked into first for pretrained weights")
     hub_timeout_seconds: float = Field(20.0, gt=0, description="for pretrained weights")

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from contracts.errors import NotFound
 from contracts.identity import Project
-from contracts.keys import ProjectKeys
+from contracts.keys import ProjectKeys, expiry_tag
 from contracts.manifest import Flag, Manifest
 from tasks import clients
 from tasks.settings import settings
@@ -34,7 +34,9 @@ def put_json(key: str, document: Any) -> None:
 
 def put_file(key: str, path: Path) -> None:
     """Write one object from disk, in parts when it is large."""
-    clients.s3().upload_file(str(path), settings().bucket, key)
+    tag = expiry_tag(key)
+    extra = {"Tagging": tag} if tag else {}
+    clients.s3().upload_file(str(path), settings().bucket, key, ExtraArgs=extra)
 
 
 def get(key: str) -> bytes:
@@ -42,7 +44,7 @@ def get(key: str) -> bytes:
     try:
         return clients.s3().get_object(Bucket=settings().bucket, Key=key)["Body"].read()
     except ClientError as error:
-        if _is_missing(error):
+        if _is_missing(error, key):
             raise NotFound(f"there is no object {key}") from error
         raise
 
@@ -52,7 +54,7 @@ def exists(key: str) -> bool:
     try:
         clients.s3().head_object(Bucket=settings().bucket, Key=key)
     except ClientError as error:
-        if _is_missing(error):
+        if _is_missing(error, key):
             return False
         raise
     return True
@@ -64,14 +66,19 @@ def fetch_file(key: str, target: Path) -> bool:
         with replacing(target) as partial:
             clients.s3().download_file(settings().bucket, key, str(partial))
     except ClientError as error:
-        if _is_missing(error):
+        if _is_missing(error, key):
             return False
         raise
     return True
 
 
-def _is_missing(error: ClientError) -> bool:
-    return error.response["Error"]["Code"] in {"404", "NoSuchKey", "NotFound"}
+def _is_missing(error: ClientError, key: str) -> bool:
+    """To a role that may list its project's prefix only, S3 says 403 of an absent object too."""
+    code = error.response["Error"]["Code"]
+    if code not in {"403", "AccessDenied"}:
+        return code in {"404", "NoSuchKey", "NotFound"}
+    found = clients.s3().list_objects_v2(Bucket=settings().bucket, Prefix=key, MaxKeys=1)
+    return key not in {entry["Key"] for entry in found.get("Contents", [])}
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from contracts.errors import InvalidName
 from contracts.identity import (
     CLASS_NAME_MAX,
     FUNCTION_NAME_MAX,
+    ROLE_NAME_MAX,
     Project,
     class_name,
     identifier,
@@ -35,6 +36,7 @@ def test_no_two_projects_share_a_derived_name(one: Project, other: Project, stac
     assert one.slug != other.slug
     assert one.registry_name != other.registry_name
     assert one.function_name(stack) != other.function_name(stack)
+    assert one.trainer_role_name(stack) != other.trainer_role_name(stack)
 
 
 @given(PROJECT | LONG)
@@ -42,6 +44,9 @@ def test_function_names_fit_and_belong_to_the_stack(project: Project) -> None:
     name = project.function_name("exemplar")
     assert len(name) <= FUNCTION_NAME_MAX
     assert name.startswith("exemplar-infer_")
+    role = project.trainer_role_name("exemplar")
+    assert len(role) <= ROLE_NAME_MAX
+    assert role.startswith("exemplar-train_")
     assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-_H")
 
 

@@ -110,3 +110,25 @@ def test_an_inbox_manifest_names_its_project_and_upload(project: Project, upload
 def test_any_other_key_is_refused(key: str) -> None:
     with pytest.raises(InvalidName):
         parse_inbox_manifest(key)
+
+
+def test_only_checkpoints_and_the_inbox_expire() -> None:
+    project_keys = ProjectKeys(Project("ann", "checkpoints"))
+    assert keys.expiry_tag(project_keys.checkpoint("r1", "last.ckpt")) == "expires=checkpoint"
+    assert keys.expiry_tag(project_keys.inbox_parts("u1") + "x.json") == "expires=inbox"
+    for key in (
+        project_keys.object("a" * 64),
+        project_keys.bundle("v1", "model.onnx"),
+        project_keys.manifest("a" * 64),
+        keys.weights("net.pth"),
+    ):
+        assert keys.expiry_tag(key) == ""
+
+
+def test_trainer_files_may_be_wheels_and_never_paths() -> None:
+    wheel = "exemplar-0.1.0-py3-none-any.whl"
+    assert keys.trainer("a" * 64, wheel) == f"trainer/{'a' * 64}/{wheel}"
+    assert keys.trainer("a" * 64, "setup.sh").endswith("/setup.sh")
+    for bad in ("../x.whl", "a/b-1-py3-none-any.whl", "..", ""):
+        with pytest.raises(InvalidName):
+            keys.trainer("a" * 64, bad)

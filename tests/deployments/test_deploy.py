@@ -160,6 +160,30 @@ def test_bucket_and_functions_are_as_the_template_says(
     assert layer["Content"]["CodeSize"] > 0
 
 
+def test_a_stack_that_trains_has_a_launch_template_and_a_reaper_that_runs(
+    session: boto3.Session, settings: DeploySettings
+) -> None:
+    network = {"Training": "ec2", "TrainingVpc": "vpc-0a1b2c3d", "TrainingSubnets": "subnet-1"}
+    told: list[str] = []
+    outputs = deploy(replace(settings, parameters=network), session, told.append)
+    assert outputs.trainer_template_id.startswith("lt-")
+    assert outputs.trainer_security_group_id.startswith("sg-")
+    assert ":policy/" in outputs.trainer_boundary_arn
+    assert outputs.trainer_secret_arn
+    assert any("CREATE_COMPLETE  ReaperFunction" in line for line in told)
+    assert len(told) == len(set(told))
+    versions = session.client("ec2").describe_launch_template_versions(
+        LaunchTemplateId=outputs.trainer_template_id
+    )["LaunchTemplateVersions"]
+    assert versions[0]["LaunchTemplateData"]["ImageId"].startswith("ami-")
+    variables = session.client("lambda").get_function_configuration(
+        FunctionName=f"{settings.stack}-reaper"
+    )["Environment"]["Variables"]
+    assert variables["EXEMPLAR_MAX_TRAINING_HOURS"] == "24"
+    without = deploy(settings, session)
+    assert without.trainer_template_id == ""
+
+
 def test_deploying_again_changes_nothing_and_new_code_changes_the_functions_only(
     session: boto3.Session,
     settings: DeploySettings,

@@ -24,16 +24,43 @@ def of_type(template: Template, kind: str) -> dict[str, Any]:
     }
 
 
-def statements(template: Template) -> list[dict[str, Any]]:
-    documents = [
-        policy["PolicyDocument"]
-        for role in of_type(template, "AWS::IAM::Role").values()
-        for policy in role["Policies"]
+def policies(template: Template) -> dict[str, dict[str, Any]]:
+    """Policy documents by the role or managed policy that they belong to."""
+    found = {
+        name: role["Policies"][0]["PolicyDocument"]
+        for name, role in of_type(template, "AWS::IAM::Role").items()
+    }
+    return found | {
+        name: policy["PolicyDocument"]
+        for name, policy in of_type(template, "AWS::IAM::ManagedPolicy").items()
+    }
+
+
+def statements(template: Template) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (owner, statement)
+        for owner, document in policies(template).items()
+        for statement in document["Statement"]
     ]
-    documents += [
-        policy["PolicyDocument"] for policy in of_type(template, "AWS::IAM::ManagedPolicy").values()
-    ]
-    return [statement for document in documents for statement in document["Statement"]]
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+# What AWS grants on all resources or on none: the service's authorization reference names no
+# resource type for these, so a narrower resource would refuse the call.
+KNOWN_ON_ANYTHING = {
+    ("TrainingPolicy", "ec2:DescribeInstances"),
+    ("TrainingPolicy", "ec2:DescribeInstanceTypeOfferings"),
+    ("TrainingPolicy", "ec2:DescribeSpotPriceHistory"),
+    ("TrainingPolicy", "ec2:DescribeSubnets"),
+    ("ReaperRole", "ec2:DescribeInstances"),
+}
+
+# Lambda and EC2 take a role only from a caller of the role's own account who may pass it, so no
+# stranger can have them assume it, and neither promises to send aws:SourceAccount.
+TRUSTED_WITHOUT_CONDITION = {"lambda.amazonaws.com"}
 
 
 def test_cfn_lint_finds_nothing() -> None:
@@ -42,19 +69,157 @@ def test_cfn_lint_finds_nothing() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_no_policy_allows_everything_on_anything(template: Template) -> None:
-    for statement in statements(template):
-        actions = statement["Action"]
-        for action in [actions] if isinstance(actions, str) else actions:
+def test_no_action_has_a_wildcard_and_resources_are_named(template: Template) -> None:
+    anything = set()
+    for owner, statement in statements(template):
+        assert statement["Effect"] == "Allow"
+        assert "NotAction" not in statement
+        assert "NotResource" not in statement
+        for action in listed(statement["Action"]):
             assert "*" not in action, statement
-        assert statement["Resource"] != "*", statement
-    assert "Resource: '*'" not in TEMPLATE_FILE.read_text(encoding="utf-8")
+        if "*" in listed(statement["Resource"]):
+            assert statement["Sid"] == "DescribingKnowsNoResources"
+            anything |= {(owner, action) for action in listed(statement["Action"])}
+    assert anything == KNOWN_ON_ANYTHING
+
+
+def test_named_resources_belong_to_this_stack(template: Template) -> None:
+    """Each resource names the stack, one of its resources, or is narrowed by a condition."""
+    for _, statement in statements(template):
+        for resource in listed(statement["Resource"]):
+            text = json.dumps(resource)
+            own = {"AWS::StackName", "CodeBucket"} | set(template.resources)
+            is_own = any(f"${{{name}" in text or f'"{name}"' in text for name in own)
+            assert is_own or "Condition" in statement or resource == "*", statement
+
+
+def test_managed_policies_fit_their_size(template: Template) -> None:
+    """IAM counts 6,144 characters without white space, after substitution."""
+    values = {"AWS::Partition": "aws-us-gov", "AWS::Region": "ap-southeast-1"}
+    values |= {"AWS::AccountId": "1" * 12, "AWS::StackName": "s" * 20}
+    for name in of_type(template, "AWS::IAM::ManagedPolicy"):
+        text = json.dumps(policies(template)[name], separators=(",", ":"))
+        for variable, value in values.items():
+            text = text.replace(f"${{{variable}}}", value)
+        assert len(text) < 6_144, name
+
+
+def test_roles_trust_one_service_each(template: Template) -> None:
+    for role in of_type(template, "AWS::IAM::Role").values():
+        (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
+        assert list(statement["Principal"]) == ["Service"]
+        assert (
+            statement["Principal"]["Service"] in TRUSTED_WITHOUT_CONDITION
+            or "aws:SourceAccount" in statement["Condition"]["StringEquals"]
+        )
+
+
+def test_services_may_call_functions_only_for_this_account(template: Template) -> None:
+    for permission in of_type(template, "AWS::Lambda::Permission").values():
+        source = json.dumps(permission["SourceArn"])
+        assert "${AWS::AccountId}" in source or permission["SourceAccount"]
+
+
+def test_training_roles_cannot_outgrow_their_boundary(template: Template) -> None:
+    """Whoever makes roles could otherwise make one that may do everything."""
+    for owner, statement in statements(template):
+        for action in listed(statement["Action"]):
+            if action in {"iam:CreateRole", "iam:PutRolePolicy", "iam:AttachRolePolicy"}:
+                condition = statement["Condition"]["StringEquals"]
+                assert condition["iam:PermissionsBoundary"] == {"Ref": "TrainerBoundary"}
+            assert action not in {"iam:PutRolePermissionsBoundary", "iam:CreatePolicyVersion"}
+            assert action != "iam:DeleteRolePermissionsBoundary"
+            if action == "iam:PassRole":
+                assert "iam:PassedToService" in statement["Condition"]["StringEquals"], owner
+
+
+def test_the_boundary_keeps_trainers_from_tokens(template: Template) -> None:
+    (table,) = [
+        statement
+        for owner, statement in statements(template)
+        if owner == "TrainerBoundary" and "dynamodb:GetItem" in statement["Action"]
+    ]
+    allowed = table["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+    assert allowed == ["PROJECT#*", "USER#*"]
+    # ForAllValues holds for a request without keys; a scan is one.
+    assert table["Condition"]["Null"] == {"dynamodb:LeadingKeys": "false"}
+
+
+def test_machines_start_only_tagged_from_the_template_in_the_subnets(template: Template) -> None:
+    starts = [s for _, s in statements(template) if s["Action"] == "ec2:RunInstances"]
+    for statement in starts:
+        text = json.dumps(statement["Condition"])
+        assert "ec2:LaunchTemplate" in text or "ec2:SubnetID" in text
+    (machines,) = [s for s in starts if ":instance/*" in json.dumps(s["Resource"])]
+    assert machines["Condition"]["StringEquals"] == {
+        "aws:RequestTag/exemplar:stack": {"Ref": "AWS::StackName"}
+    }
+    ends = [s for _, s in statements(template) if s["Action"] == "ec2:TerminateInstances"]
+    assert len(ends) == 2
+    for statement in ends:
+        assert statement["Condition"]["StringEquals"] == {
+            "aws:ResourceTag/exemplar:stack": {"Ref": "AWS::StackName"}
+        }
+
+
+def test_machines_cannot_be_called_and_end_when_they_shut_down(template: Template) -> None:
+    for group in of_type(template, "AWS::EC2::SecurityGroup").values():
+        assert "SecurityGroupIngress" not in group
+    assert "AWS::EC2::SecurityGroupIngress" not in TEMPLATE_FILE.read_text(encoding="utf-8")
+    (machine,) = of_type(template, "AWS::EC2::LaunchTemplate").values()
+    data = machine["LaunchTemplateData"]
+    assert data["InstanceInitiatedShutdownBehavior"] == "terminate"
+    assert data["MetadataOptions"]["HttpTokens"] == "required"
+    (disk,) = data["BlockDeviceMappings"]
+    assert disk["Ebs"]["Encrypted"] is True
+    assert disk["Ebs"]["DeleteOnTermination"] is True
+    assert disk["Ebs"]["VolumeType"] == "gp3"
+    assert "IamInstanceProfile" not in data  # each project brings its own
+
+
+def test_buckets_are_private_encrypted_and_refuse_plain_http(template: Template) -> None:
+    buckets = of_type(template, "AWS::S3::Bucket")
+    for bucket in buckets.values():
+        assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+        assert bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    guarded = {p["Bucket"]["Ref"]: p for p in of_type(template, "AWS::S3::BucketPolicy").values()}
+    assert set(guarded) == set(buckets)
+    for policy in guarded.values():
+        (statement,) = policy["PolicyDocument"]["Statement"]
+        assert statement["Effect"] == "Deny"
+        assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_lifecycle_expires_what_is_tagged_and_nothing_else(template: Template) -> None:
+    rules = template.resources["DataBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    for rule in rules:
+        if "ExpirationInDays" in rule:
+            (tag,) = rule["TagFilters"]
+            assert tag["Key"] == "expires"
+
+
+def test_every_function_has_a_log_group_with_retention(template: Template) -> None:
+    groups = of_type(template, "AWS::Logs::LogGroup")
+    assert all(group["RetentionInDays"] for group in groups.values())
+    functions = of_type(template, "AWS::Lambda::Function")
+    assert {f["LoggingConfig"]["LogGroup"]["Ref"] for f in functions.values()} == set(groups)
+
+
+def test_every_alarm_tells_somebody(template: Template) -> None:
+    alarms = of_type(template, "AWS::CloudWatch::Alarm")
+    assert len(alarms) == 5
+    for alarm in alarms.values():
+        assert alarm["AlarmActions"] == [{"Ref": "AlertTopic"}]
+    assert {template.resources[name]["Condition"] for name in alarms} == {
+        "Alerts",
+        "AlertsOnMachines",
+    }
 
 
 def test_each_function_has_a_role_of_its_own_and_only_its_log_group(template: Template) -> None:
     functions = of_type(template, "AWS::Lambda::Function")
     roles = [function["Role"]["Fn::GetAtt"][0] for function in functions.values()]
-    assert len(set(roles)) == len(functions) == 3
+    assert len(set(roles)) == len(functions) == 4
     for function in functions.values():
         group = function["LoggingConfig"]["LogGroup"]["Ref"]
         role = template.resources[function["Role"]["Fn::GetAtt"][0]]["Properties"]

@@ -1,0 +1,64 @@
+"""Ends training machines that outlived their deadline, whether or not Prefect is there to ask.
+
+Called every few minutes; calling it twice at once changes nothing.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+import boto3
+
+STACK_TAG: Final = "exemplar:stack"
+DEADLINE_TAG: Final = "exemplar:deadline"  # seconds since the epoch
+_ALIVE: Final = ["pending", "running", "stopping", "stopped"]
+_IDS_PER_CALL: Final = 100
+
+
+def handler(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """EventBridge schedule. The printed line is what the alarm's metric filter reads."""
+    longest_seconds = 3_600 * float(os.environ["EXEMPLAR_MAX_TRAINING_HOURS"])
+    result = reap(boto3.client("ec2"), os.environ["EXEMPLAR_STACK"], longest_seconds, time.time())
+    print(json.dumps(result))
+    return result
+
+
+def reap(client: Any, stack: str, longest_seconds: float, now: float) -> dict[str, Any]:
+    """Terminate overdue machines of one stack; return how many there were, and which."""
+    machines = list(_machines(client, stack))
+    overdue = [
+        str(machine["InstanceId"])
+        for machine in machines
+        if deadline(machine, longest_seconds) <= now
+    ]
+    for start in range(0, len(overdue), _IDS_PER_CALL):
+        client.terminate_instances(InstanceIds=overdue[start : start + _IDS_PER_CALL])
+    return {"overdue": len(overdue), "alive": len(machines) - len(overdue), "ended": overdue}
+
+
+def deadline(machine: Any, longest_seconds: float) -> float:
+    """When a machine has to be gone, in seconds since the epoch.
+
+    Its tag may shorten its life but not prolong it beyond `longest_seconds` after its launch; a
+    missing or unreadable tag leaves just that.
+    """
+    latest = float(machine["LaunchTime"].timestamp()) + longest_seconds
+    tags = {tag["Key"]: tag["Value"] for tag in machine.get("Tags", [])}
+    try:
+        return min(latest, float(int(tags[DEADLINE_TAG])))
+    except (KeyError, ValueError):
+        return latest
+
+
+def _machines(client: Any, stack: str) -> Iterator[Any]:
+    pages = client.get_paginator("describe_instances").paginate(
+        Filters=[
+            {"Name": f"tag:{STACK_TAG}", "Values": [stack]},
+            {"Name": "instance-state-name", "Values": _ALIVE},
+        ]
+    )
+    for page in pages:
+        for reservation in page["Reservations"]:
+            yield from reservation["Instances"]
