@@ -30,10 +30,13 @@ ON_DEMAND: Final = {
     "m7i.2xlarge": 0.4032,
     "g4dn.xlarge": 0.526,
     "g4dn.2xlarge": 0.752,
+    "g4dn.12xlarge": 3.912,
     "g5.xlarge": 1.006,
     "g5.2xlarge": 1.212,
+    "g5.12xlarge": 5.672,
     "g6.xlarge": 0.8048,
     "g6.2xlarge": 0.9776,
+    "g6.12xlarge": 4.6016,
 }
 
 _SECONDS_PER_HOUR: Final = 3_600
@@ -41,13 +44,20 @@ _HOURS_PER_MONTH: Final = 730
 _LEAST_SECONDS: Final = 60  # a started machine is billed for a minute at least
 
 
+def hourly_dollars(instance_type: str, *, is_spot: bool, disk_gb: int = 0) -> float | None:
+    """Dollars for an hour of a machine's life; None for a type that is not in the table."""
+    hourly = ON_DEMAND.get(instance_type)
+    if hourly is None:
+        return None
+    disk = disk_gb * GP3_DOLLARS_PER_GB_MONTH / _HOURS_PER_MONTH
+    return hourly * (SPOT_SHARE if is_spot else 1.0) + disk
+
+
 def machine_dollars(
     instance_type: str, seconds: float, *, is_spot: bool, disk_gb: int = 0
 ) -> float | None:
     """Dollars for one machine's life; None for a type that is not in the table."""
-    hourly = ON_DEMAND.get(instance_type)
+    hourly = hourly_dollars(instance_type, is_spot=is_spot, disk_gb=disk_gb)
     if hourly is None:
         return None
-    hours = max(seconds, _LEAST_SECONDS) / _SECONDS_PER_HOUR
-    disk = disk_gb * GP3_DOLLARS_PER_GB_MONTH / _HOURS_PER_MONTH
-    return hours * (hourly * (SPOT_SHARE if is_spot else 1.0) + disk)
+    return max(seconds, _LEAST_SECONDS) / _SECONDS_PER_HOUR * hourly

@@ -77,7 +77,8 @@ class Job:
     model_version: str = ""
     endpoint: str = ""
     draft_seconds: float | None = None
-    dollars: float | None = None
+    dollars: float | None = None  # so far, by list prices; None where nothing is billed
+    estimate: dict[str, Any] = field(default_factory=dict)  # of `contracts.estimate.Estimate`
     stage_seconds: dict[str, float] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     decision: dict[str, Any] = field(default_factory=dict)

@@ -6,63 +6,28 @@
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
-from prefect.exceptions import ObjectAlreadyExists
 from prefect.states import AwaitingRetry, Crashed
 from prefect_aws import AwsClientParameters, AwsCredentials, S3Bucket
 
-from contracts import machine_tags
 from contracts.errors import ExemplarError
+from deployments.work_pools import ORCHESTRATION, SLOTS, SOURCE, TRAINING, create_pools
 from tasks import clients
 from tasks.settings import settings
 
-SOURCE = Path(__file__).resolve().parents[1]
 RESUMABLE = "resumable"
 BLOCK = "exemplar"
-TRAINING_POOL = "training"
 REAPER = "reap/reap"
-
-
-def pool_names() -> list[str]:
-    """Work pools that prefect.yaml names."""
-    document = yaml.safe_load((SOURCE / "prefect.yaml").read_text())
-    return sorted({deployment["work_pool"]["name"] for deployment in document["deployments"]})
-
-
-def create_pools(client: SyncPrefectClient, machines: dict[str, Any] | None = None) -> None:
-    """Processes beside the worker; with `machines`, one EC2 instance for each training.
-
-    A pool of processes that exists keeps its settings; the machines' are always set anew.
-    """
-    for name in pool_names():
-        if machines is not None and name == TRAINING_POOL:
-            # Prefect and boto3 of the worker take a second to load, and a laptop needs neither.
-            from deployments.ec2.pool import base_job_template, machine_environment
-
-            environment = machine_environment(settings(), os.environ.get("MLFLOW_TRACKING_URI", ""))
-            labels = {machine_tags.STACK: settings().stack} | machines.get("tags", {})
-            template = base_job_template(machines | {"tags": labels}, environment)
-            client.create_work_pool(
-                WorkPoolCreate(name=name, type="ec2", base_job_template=template), overwrite=True
-            )
-            continue
-        try:
-            client.create_work_pool(WorkPoolCreate(name=name, type="process"))
-        except ObjectAlreadyExists:
-            continue
 
 
 def save_blocks() -> None:
@@ -171,11 +136,14 @@ def main() -> None:
         "every training gets a machine of its own",
     )
     parser.add_argument("--orphans-of", nargs="*", default=[], help="pools without a worker")
+    parser.add_argument("--pipelines", type=int, default=SLOTS[ORCHESTRATION], help="at once")
+    parser.add_argument("--trainings", type=int, default=SLOTS[TRAINING], help="at once")
     arguments = parser.parse_args()
+    slots = {ORCHESTRATION: arguments.pipelines, TRAINING: arguments.trainings}
     with get_client(sync_client=True) as client:
         machines = json.loads(arguments.machines.read_text()) if arguments.machines else None
         if arguments.apply:
-            create_pools(client, machines)
+            create_pools(client, machines, slots)
             save_blocks()
             save_automation(client)
             apply_deployments()

@@ -55,9 +55,14 @@ class Narrator:
     def __init__(self) -> None:
         self._epochs_told = 0
         self._endpoint = ""
+        self._expected = ""
 
     def lines(self, job: RemoteJob) -> Iterator[str]:
-        """Epochs and the endpoint that were not told yet."""
+        """What is expected, epochs and the endpoint, as far as they were not told yet."""
+        expected = estimate_line(job.estimate)
+        if expected != self._expected and not job.state.is_final:
+            self._expected = expected
+            yield expected
         epochs = list(job.metrics.get("epochs") or [])
         for epoch in epochs[self._epochs_told :]:
             yield epoch_line(epoch)
@@ -66,6 +71,29 @@ class Narrator:
             self._endpoint = job.endpoint
             if not job.state.is_final:
                 yield _draft_line(job)
+
+
+def estimate_line(estimate: dict[str, Any]) -> str:
+    """Such as `training takes about 2 min, $0.01 on g4dn.xlarge spot (as 4 earlier trainings)`."""
+    if not estimate:
+        return ""
+    line = f"training takes about {duration(estimate['seconds'])}"
+    if (dollars := estimate.get("dollars")) is not None:
+        line += f", {money(dollars)} on {estimate['machine']}"
+    return f"{line} (judged by {estimate['basis']})"
+
+
+def duration(seconds: float) -> str:
+    """Such as `40 s`, `12 min` or `3 h 20 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def money(dollars: float) -> str:
+    """Such as `$1.20`, or `less than 1 cent`."""
+    return f"${dollars:.2f}" if dollars >= 0.01 else "less than 1 cent"
 
 
 def epoch_line(epoch: dict[str, Any]) -> str:

@@ -25,6 +25,7 @@ class RemoteJob:
     endpoint: str = ""
     draft_seconds: float | None = None
     dollars: float | None = None
+    estimate: dict[str, Any] = field(default_factory=dict)
     stage_seconds: dict[str, float] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     decision: dict[str, Any] = field(default_factory=dict)
@@ -48,6 +49,8 @@ class TrainResult:
     model_version: str
     stage_seconds: dict[str, float]
     draft_seconds: float | None
+    dollars: float | None
+    estimate: dict[str, Any]
     accuracy: float | None
     interval: tuple[float, float] | None
     sentence: str
@@ -67,6 +70,8 @@ class TrainResult:
             model_version=job.model_version,
             stage_seconds=job.stage_seconds,
             draft_seconds=job.draft_seconds,
+            dollars=job.dollars,
+            estimate=job.estimate,
             accuracy=job.metrics.get("accuracy"),
             interval=(interval[0], interval[1]) if interval else None,
             sentence=str(job.metrics.get("sentence") or ""),

@@ -13,6 +13,7 @@ from contracts.errors import ExemplarError
 from deployments.folder import LabelledFolder
 from deployments.job_logs import LogLine
 from deployments.printable import printable
+from deployments.progress import money
 from deployments.remote_job import RemoteJob, TrainResult
 
 _DETAILS_SHOWN = 20
@@ -54,6 +55,8 @@ def show_result(console: Console, result: TrainResult) -> None:
     if reason := result.decision.get("reason"):
         verb = "promoted" if result.decision.get("promote") else "not promoted"
         say(console, f"{verb}: {reason}")
+    if result.dollars is not None:
+        say(console, f"cost: {money(result.dollars)} of machine time, by list prices")
     if result.endpoint:
         say(console, f"endpoint: {result.endpoint}")
         say(console, f"try it:   {curl_line(result.project, result.endpoint)}")

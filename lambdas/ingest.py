@@ -8,6 +8,7 @@ from urllib.parse import unquote_plus
 
 from contracts import keys
 from contracts.errors import Conflict, DataProblem, ExemplarError, InvalidName
+from contracts.estimate import Estimate, estimate
 from contracts.identity import Project
 from contracts.limits import Limits
 from contracts.requests import (
@@ -53,7 +54,7 @@ def start(project: Project, request: TrainRequest) -> Job:
         environment.s3(), environment.bucket(), project, request.upload, limits
     )
     check_class_counts(files, record.classes, limits)
-    job = _job_for(project, request)
+    job = _job_for(project, request, _estimate(request, len(files)))
     if job.state.is_final or job.flow_run_id:
         return job
     # The run's id is the job's, so a second call after a crash between these lines is harmless.
@@ -63,7 +64,13 @@ def start(project: Project, request: TrainRequest) -> Job:
     return replace(job, flow_run_id=run_id)
 
 
-def _job_for(project: Project, request: TrainRequest) -> Job:
+def _estimate(request: TrainRequest, examples: int) -> Estimate:
+    """A first guess; the pipeline makes a better one when it knows data and machine."""
+    past = environment.state().observations(request.model, request.recipe)
+    return estimate(examples, past, limit_seconds=request.budget_seconds)
+
+
+def _job_for(project: Project, request: TrainRequest, expected: Estimate) -> Job:
     """The first attempt that is neither failed nor cancelled; a new one where there is none."""
     state = environment.state()
     for attempt in range(1_000):
@@ -75,6 +82,7 @@ def _job_for(project: Project, request: TrainRequest) -> Job:
             recipe=request.recipe,
             seed=request.seed,
             message="waiting for a worker",
+            estimate=expected.as_dict(),
         )
         if state.create_job(job):
             return job

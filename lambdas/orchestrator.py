@@ -11,9 +11,11 @@ from typing import Any
 from contracts.errors import Unavailable
 from contracts.identity import Project
 from contracts.requests import TrainRequest
+from contracts.turns import queue_of
 
 _ATTEMPTS = 4
 _TIMEOUT_SECONDS = 5.0
+_UNFINISHED = ["SCHEDULED", "PENDING", "RUNNING", "PAUSED"]
 
 
 def start_pipeline(project: Project, job_id: str, request: TrainRequest) -> str:
@@ -22,12 +24,14 @@ def start_pipeline(project: Project, job_id: str, request: TrainRequest) -> str:
     Raises `Unavailable` when Prefect does not answer or does not know the deployment.
     """
     deployment = _call("GET", f"/deployments/name/{os.environ['EXEMPLAR_PIPELINE']}")
+    unfinished = _call("POST", "/flow_runs/count", _unfinished(project.user, deployment["id"]))
     run = _call(
         "POST",
         f"/deployments/{deployment['id']}/create_flow_run",
         {
             "name": f"{project.slug}-{job_id}",
             "idempotency_key": job_id,
+            "work_queue_name": queue_of(unfinished),
             "tags": job_tags(project, job_id),
             "parameters": {
                 "user": project.user,
@@ -44,6 +48,16 @@ def start_pipeline(project: Project, job_id: str, request: TrainRequest) -> str:
     return str(run["id"])
 
 
+def _unfinished(user: str, deployment_id: str) -> dict[str, Any]:
+    return {
+        "flow_runs": {
+            "tags": {"all_": [f"user:{user}"]},
+            "state": {"type": {"any_": _UNFINISHED}},
+            "deployment_id": {"any_": [deployment_id]},
+        }
+    }
+
+
 def cancel_runs(project: Project, job_id: str) -> int:
     """Ask every unfinished flow run of a job to stop; return how many there were."""
     runs = _call(
@@ -52,7 +66,7 @@ def cancel_runs(project: Project, job_id: str) -> int:
         {
             "flow_runs": {
                 "tags": {"all_": [f"job:{project.slug}:{job_id}"]},
-                "state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING", "PAUSED"]}},
+                "state": {"type": {"any_": _UNFINISHED}},
             }
         },
     )

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import boto3
 
-STACK_TAG: Final = "exemplar:stack"
-DEADLINE_TAG: Final = "exemplar:deadline"  # seconds since the epoch
+from contracts import machine_tags
+
 _ALIVE: Final = ["pending", "running", "stopping", "stopped"]
 _IDS_PER_CALL: Final = 100
 
@@ -45,9 +45,9 @@ def deadline(machine: Any, longest_seconds: float) -> float:
     missing or unreadable tag leaves just that.
     """
     latest = float(machine["LaunchTime"].timestamp()) + longest_seconds
-    tags = {tag["Key"]: tag["Value"] for tag in machine.get("Tags", [])}
+    tags = machine_tags.of(machine)
     try:
-        return min(latest, float(int(tags[DEADLINE_TAG])))
+        return min(latest, float(int(tags[machine_tags.DEADLINE])))
     except (KeyError, ValueError):
         return latest
 
@@ -55,7 +55,7 @@ def deadline(machine: Any, longest_seconds: float) -> float:
 def _machines(client: Any, stack: str) -> Iterator[Any]:
     pages = client.get_paginator("describe_instances").paginate(
         Filters=[
-            {"Name": f"tag:{STACK_TAG}", "Values": [stack]},
+            {"Name": f"tag:{machine_tags.STACK}", "Values": [stack]},
             {"Name": "instance-state-name", "Values": _ALIVE},
         ]
     )

@@ -6,15 +6,18 @@
 | PROJECT#{slug}     | JOB#{job}          | a training job                 |
 | PROJECT#{slug}     | VERSION#{model}    | a model version once promoted  |
 | PROJECT#{slug}     | KEYS               | hashes of the endpoint's keys  |
+| USER#{user}        | SPENT#{month}#{run}| what one training run has cost |
+| PACE               | {model}#{recipe}   | how long trainings have taken  |
 | TOKEN#{hash}       | TOKEN              | the user a token belongs to    |
 """
 
 import hashlib
 import time
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from contracts.errors import Conflict, NotFound
+from contracts.estimate import KEPT_OBSERVATIONS, Machine, Observation
 from contracts.identity import Project
 from contracts.manifest import Kind
 from contracts.status import Job, JobState, Stage
@@ -158,6 +161,28 @@ class State:
         found = [VersionRecord(**_only(item, VersionRecord)) for item in items]
         return sorted(found, key=lambda record: record.promoted_at, reverse=True)
 
+    # Time and money
+
+    def put_spent(self, user: str, month: str, run: str, dollars: float) -> None:
+        """Say what a training run has cost so far; `month` is such as 2026-11."""
+        self._table.put((f"USER#{user}", f"SPENT#{month}#{run}"), {"dollars": dollars})
+
+    def spent(self, user: str, month: str) -> dict[str, float]:
+        """Dollars of each of a user's training runs of a month."""
+        prefix = f"SPENT#{month}#"
+        items = self._table.query(f"USER#{user}", prefix)
+        return {item["sk"].removeprefix(prefix): float(item["dollars"]) for item in items}
+
+    def add_observation(self, model: str, recipe: str, seen: Observation) -> None:
+        """Remember how long a training took. Of two at the same moment one may be forgotten."""
+        latest = [*self.observations(model, recipe), seen][-KEPT_OBSERVATIONS:]
+        self._table.put(_pace_key(model, recipe), {"seen": [asdict(one) for one in latest]})
+
+    def observations(self, model: str, recipe: str) -> list[Observation]:
+        """The latest trainings of this kind in the whole system, oldest first."""
+        item = self._table.get(_pace_key(model, recipe)) or {"seen": []}
+        return [Observation(**one | {"machine": Machine(**one["machine"])}) for one in item["seen"]]
+
     # Credentials
 
     def put_key(self, project: Project, key: str) -> None:
@@ -192,6 +217,10 @@ def _project_key(project: Project) -> Key:
 
 def _job_key(project: Project, job_id: str) -> Key:
     return f"PROJECT#{project.slug}", f"JOB#{job_id}"
+
+
+def _pace_key(model: str, recipe: str) -> Key:
+    return "PACE", f"{model}#{recipe}"
 
 
 def _keys_key(project: Project) -> Key:

@@ -75,6 +75,14 @@ def finish_training(run_id: str, model_version: str, parameters: dict[str, Any])
     client.set_terminated(run_id)
 
 
+def log_cost(project: Project, training: str, seconds: float, dollars: float | None) -> None:
+    """Machine time and cost of all attempts of a training, in its run."""
+    client, run_id = _client(), run_of_training(project, training)
+    client.log_metric(run_id, "machine_seconds", seconds)
+    if dollars is not None:
+        client.log_metric(run_id, "dollars", dollars)
+
+
 # Retries: the tracking server may be starting again; every step may be repeated.
 @task(retries=3, retry_delay_seconds=[1, 3, 10])
 def register(

@@ -1,21 +1,30 @@
 """Training on a machine of its own, started by the pipeline and outlived by it."""
 
+import time
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from prefect import task
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.deployments import run_deployment
 from prefect.logging import get_run_logger
 from prefect.states import Cancelling
 
 from contracts.errors import ExemplarError
+from contracts.estimate import Estimate, Machine, estimate
 from contracts.status import Stage
+from contracts.turns import queue_of
 from lambdas.orchestrator import job_tags
 from models.recipe import Recipe
+from tasks import billing, clients, registry, storage
+from tasks.billing import BudgetExceeded
 from tasks.progress import JobCancelled, Progress
 from tasks.settings import settings
+from tasks.training_identity import ensure_training_identity
 from tasks.training_results import trained_version, training_id
 
 
@@ -25,6 +34,13 @@ class Training:
 
     training: str
     parameters: dict[str, Any]
+    examples: int
+    machine: Machine  # that it is started on first
+    expected: Estimate
+
+    def run_name(self, progress: Progress, number: int) -> str:
+        """Name and idempotency key of an attempt's flow run."""
+        return f"{progress.project.slug}-{self.training}-{number}"
 
 
 class TrainingFailed(ExemplarError):
@@ -48,8 +64,20 @@ def start_training(
     seed: int,
     budget_seconds: int,
 ) -> Training:
-    """Create the flow run of the first attempt and return at once."""
+    """Create the flow run of the first attempt and return at once.
+
+    What the budget does not allow is not started; `await_training` says so after the draft serves.
+    """
+    examples = len(storage.read_manifest(progress.project, dataset_version).examples)
+    with get_client(sync_client=True) as client:
+        machine = billing.offered_machine(client)
+    past = clients.state().observations(model, recipe)
+    expected = estimate(examples, past, machine, limit_seconds=budget_seconds)
+    progress.record(estimate=expected.as_dict())
     training = Training(
+        examples=examples,
+        machine=machine,
+        expected=expected,
         training=training_id(dataset_version, model, recipe, seed, progress.job_id),
         parameters={
             "user": progress.project.user,
@@ -63,7 +91,8 @@ def start_training(
         },
     )
     if trained_version(progress.project, training.training) is None:
-        _attempt(progress, training, 0, wait=False)
+        with suppress(BudgetExceeded):
+            _attempt(progress, training, 0, wait=False)
     return training
 
 
@@ -74,13 +103,16 @@ def await_training(progress: Progress, training: Training) -> str:
 
     A machine that dies (spot interruption, kill) is replaced; the next one goes on from the last
     checkpoint. A training that fails by itself is not tried again: it would fail again.
-    Raises `TrainingFailed`.
+    Raises `TrainingFailed` and `BudgetExceeded`.
     """
+    runs: list[FlowRun] = []
     with progress.stage(Stage.TRAIN, "fine-tuning"):
         for number in range(settings().training_attempts):
             if version := trained_version(progress.project, training.training):
-                return version
-            run = _attempt(progress, training, number, wait=True)
+                return _finished(progress, training, runs, version)
+            run = _attempt(progress, training, number, wait=True, earlier=runs)
+            runs.append(run)
+            _note_cost(progress, runs)
             _raise_unless_ended(run)
             _raise_unless_resumable(run)
             if run.state and run.state.is_crashed():
@@ -89,11 +121,33 @@ def await_training(progress: Progress, training: Training) -> str:
                 )
                 progress.within(Stage.TRAIN, 0.0, "the machine was lost; going on with another")
         if version := trained_version(progress.project, training.training):
-            return version
+            return _finished(progress, training, runs, version)
     raise TrainingFailed(
         f"the training lost its machine {settings().training_attempts} times",
         fix="start it again; it goes on from its last checkpoint",
     )
+
+
+def _note_cost(progress: Progress, runs: Sequence[FlowRun]) -> None:
+    """In the user's month and, where machines are billed, in the job."""
+    now = time.time()
+    billing.settle(runs[-1], now)
+    dollars = billing.bill(runs, now).dollars
+    if dollars is not None:
+        progress.record(dollars=round(dollars, 6))
+
+
+def _finished(progress: Progress, training: Training, runs: Sequence[FlowRun], version: str) -> str:
+    """Compare cost and estimate, and keep what was seen for the estimates to come."""
+    if not runs:  # it had ended in an earlier life of the pipeline
+        return version
+    found, parameters = billing.bill(runs, time.time()), training.parameters
+    clients.state().add_observation(
+        parameters["model"], parameters["recipe"], billing.observation(training.examples, found)
+    )
+    billing.publish(training.expected, found)
+    registry.log_cost(progress.project, training.training, found.seconds, found.dollars)
+    return version
 
 
 def _raise_unless_ended(run: FlowRun) -> None:
@@ -122,14 +176,50 @@ def _raise_unless_resumable(run: FlowRun) -> None:
     )
 
 
-def _attempt(progress: Progress, training: Training, number: int, *, wait: bool) -> FlowRun:
+def _attempt(
+    progress: Progress,
+    training: Training,
+    number: int,
+    *,
+    wait: bool,
+    earlier: Sequence[FlowRun] = (),
+) -> FlowRun:
     """The flow run of one attempt; asking again for the same attempt finds the same run."""
+    user, name = progress.project.user, training.run_name(progress, number)
+    with get_client(sync_client=True) as client:
+        queue = queue_of(_unfinished(client, user))
     return run_deployment(  # type: ignore[return-value]  # the synchronous form returns the run
         settings().training_deployment,
         parameters=training.parameters,
-        flow_run_name=f"{progress.project.slug}-{training.training}-{number}",
-        idempotency_key=f"{progress.project.slug}-{training.training}-{number}",
-        tags=job_tags(progress.project, progress.job_id) if progress.job_id else [],
+        flow_run_name=name,
+        idempotency_key=name,
+        tags=job_tags(progress.project, progress.job_id) if progress.job_id else [f"user:{user}"],
+        work_queue_name=queue,
+        job_variables=_job_variables(progress, training, name, earlier),
         timeout=settings().training_wait_seconds if wait else 0,
         poll_interval=settings().training_poll_seconds,
     )
+
+
+def _job_variables(
+    progress: Progress, training: Training, run: str, earlier: Sequence[FlowRun]
+) -> dict[str, Any]:
+    """Whose role the machine has, and what it may cost; nothing where none is started."""
+    if not training.machine.instance_type:
+        return {}
+    paid = billing.bill(earlier, time.time()).dollars or 0.0
+    allowed = billing.reserve(progress.project.user, run, training.expected, paid)
+    profile = ensure_training_identity(progress.project)
+    budget = {} if allowed is None else {"max_dollars": allowed}
+    return budget | ({"instance_profile": profile} if profile else {})
+
+
+def _unfinished(client: SyncPrefectClient, user: str) -> int:
+    """How many trainings of a user wait or run."""
+    deployment = client.read_deployment_by_name(settings().training_deployment)
+    wanted = {
+        "deployment_id": {"any_": [deployment.id]},
+        "tags": {"all_": [f"user:{user}"]},
+        "state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING", "PAUSED"]}},
+    }
+    return client.count_flow_runs(flow_run_filter=FlowRunFilter.model_validate(wanted))

@@ -43,6 +43,12 @@ class Settings(BaseSettings):
         86_400, gt=0, description="for one attempt, from its start in the queue to its end"
     )
     training_poll_seconds: float = Field(0.5, gt=0)
+    job_budget_dollars: float | None = Field(
+        None, gt=0, description="most one job's training may cost, by list prices"
+    )
+    user_budget_dollars: float | None = Field(
+        None, gt=0, description="most a user's trainings may cost in a calendar month (UTC)"
+    )
     kept_versions: int = Field(5, ge=2, description="Lambda versions kept per project")
 
 

@@ -3,6 +3,7 @@
 import json
 from typing import Any, Final
 
+from contracts import machine_tags
 from contracts.identity import Project
 from contracts.keys import ProjectKeys
 from tasks import clients
@@ -38,11 +39,13 @@ def ensure_training_identity(project: Project) -> str:
         Path=role_path(current.stack),
         AssumeRolePolicyDocument=json.dumps(_TRUST),
         PermissionsBoundary=current.trainer_boundary_arn,
-        Tags=[
-            {"Key": "exemplar:stack", "Value": current.stack},
-            {"Key": "exemplar:user", "Value": project.user},
-            {"Key": "exemplar:project", "Value": project.name},
-        ],
+        Tags=machine_tags.as_list(
+            {
+                machine_tags.STACK: current.stack,
+                machine_tags.FROM_PARAMETERS["user"]: project.user,
+                machine_tags.FROM_PARAMETERS["project"]: project.name,
+            }
+        ),
     )
     iam.put_role_policy(
         RoleName=name,

@@ -29,9 +29,11 @@ class Machine(BaseModel):
         description="Leave empty to use the worker's own role.",
     )
     image_id: str = Field(
+        default="",
         title="AMI",
-        description="An image with Python and the project, or a plain one with a set-up script.",
-        pattern=r"^ami-[0-9a-f]+$",
+        description="An image with Python and the project, or a plain one with a set-up script. "
+        "Leave empty to use the launch template's.",
+        pattern=r"^(ami-[0-9a-f]+)?$",
     )
     instance_types: list[str] = Field(
         default=["g4dn.xlarge"],
@@ -55,8 +57,18 @@ class Machine(BaseModel):
         title="Instance profile",
         description="Name; {user} and {project} are filled in from the flow run's parameters.",
     )
-    launch_template_id: str = Field(default="", title="Launch template", description="An id.")
-    disk_gb: int = Field(default=30, ge=8, le=16_384, title="Disk (GB)", description="Encrypted.")
+    launch_template_id: str = Field(
+        default="",
+        title="Launch template",
+        description="An id; its newest version counts. It says what the disk is like.",
+    )
+    disk_gb: int = Field(
+        default=30,
+        ge=8,
+        le=16_384,
+        title="Disk (GB)",
+        description="Encrypted. With a launch template: as large as its disk, for the bill.",
+    )
     python: str = Field(
         default="/opt/exemplar/bin/python",
         title="Python",
@@ -73,6 +85,12 @@ class Machine(BaseModel):
     tags: dict[str, str] = Field(default={}, title="Further tags")
     max_lifetime_minutes: int = Field(
         default=360, ge=1, le=10_080, title="Longest life (minutes)", description="Then it ends."
+    )
+    max_dollars: float | None = Field(
+        default=None,
+        gt=0,
+        title="Most a run may cost (dollars)",
+        description="By list prices, all its machines together: the last one ends in time.",
     )
     poll_seconds: float = Field(
         default=15.0, ge=0.1, title="Poll interval (seconds)", description="Of instance states."

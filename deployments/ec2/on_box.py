@@ -120,7 +120,8 @@ def report_too_long(lifetime_seconds: float) -> None:
     from prefect.client.orchestration import get_client
     from prefect.states import Failed
 
-    message = f"the run was longer than its machine may live ({lifetime_seconds / 60:.0f} minutes)"
+    minutes = f"{lifetime_seconds / 60:.0f} minutes"
+    message = f"the run took longer than its time limit or its budget allow ({minutes})"
     with get_client(sync_client=True) as client:
         client.set_flow_run_state(
             UUID(os.environ["PREFECT__FLOW_RUN_ID"]),

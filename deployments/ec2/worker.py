@@ -1,6 +1,8 @@
 """Prefect worker of type `ec2`: one EC2 instance per flow run, ended when the run is."""
 
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
@@ -18,9 +20,11 @@ from prefect.utilities.engine import propose_state
 from prefect.workers.base import BaseWorker, BaseWorkerResult
 
 from contracts import machine_tags as tags
+from contracts.machine_use import MachineUse, from_labels, total_dollars
 from deployments.ec2.configuration import EC2JobConfiguration, EC2Variables
 from deployments.ec2.fleet import Fleet
-from deployments.ec2.launch import Attempt, LaunchRefused, NoCapacity, Started, launch
+from deployments.ec2.launch import NoCapacity, Started, launch
+from deployments.ec2.request import Attempt, LaunchRefused
 from deployments.ec2.verdict import ENDED, Ending, Verdict, explanation, verdict
 
 _OUTAGE_PAUSE_SECONDS = 5.0
@@ -76,6 +80,7 @@ class EC2Worker(BaseWorker[EC2JobConfiguration, EC2Variables, EC2WorkerResult]):
         log.info("machine %s (%s)", started.instance_id, started.where)
         if task_status:
             task_status.started(started.instance_id)
+        await self._note(flow_run.id, started.instance, configuration)
         return await self._watch(fleet, started.instance_id, flow_run.id, configuration)
 
     async def kill_infrastructure(
@@ -117,6 +122,7 @@ class EC2Worker(BaseWorker[EC2JobConfiguration, EC2Variables, EC2WorkerResult]):
                 await fleet.terminate(instance["InstanceId"])
             else:
                 self._watched.add(instance["InstanceId"])
+                await self._note(run.id, instance, configuration)
                 self._logger.info("watching machine %s of %s", instance["InstanceId"], run.name)
                 assert self._runs_task_group is not None
                 self._runs_task_group.start_soon(
@@ -160,6 +166,7 @@ class EC2Worker(BaseWorker[EC2JobConfiguration, EC2Variables, EC2WorkerResult]):
             instance = await self._patiently(
                 lambda: fleet.ended(instance_id, ENDED, configuration.poll_seconds)
             )
+            await self._note(flow_run_id, instance, configuration, ended_at=time.time())
             run = await self._patiently(lambda: self.client.read_flow_run(flow_run_id))
             ending = _ending(instance, run)
             match verdict(ending, configuration.max_interruptions):
@@ -179,6 +186,20 @@ class EC2Worker(BaseWorker[EC2JobConfiguration, EC2Variables, EC2WorkerResult]):
                     return EC2WorkerResult(identifier=instance_id, status_code=1)
         finally:
             self._watched.discard(instance_id)
+
+    async def _note(
+        self,
+        flow_run_id: UUID,
+        instance: Mapping[str, Any],
+        configuration: EC2JobConfiguration,
+        ended_at: float | None = None,
+    ) -> None:
+        """Label the run with the machine's life: whoever bills reads it there."""
+        use = MachineUse.of(instance, configuration.disk_gb)
+        if use is None:  # EC2 has forgotten it, and what was noted at its start stands
+            return
+        label = replace(use, ended_at=ended_at).label
+        await self._patiently(lambda: self.client.update_flow_run_labels(flow_run_id, label))
 
     async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
         """Repeat a call while Prefect or AWS does not answer: the machine goes on meanwhile."""
@@ -250,6 +271,7 @@ class EC2Worker(BaseWorker[EC2JobConfiguration, EC2Variables, EC2WorkerResult]):
             asked_at=int(asked_at.timestamp()),
             pool=self._work_pool_name,
             parameters=flow_run.parameters,
+            spent_dollars=total_dollars(from_labels(flow_run.labels), time.time()) or 0.0,
         )
 
 

@@ -159,6 +159,8 @@ def _set_up_orchestration(supervisor: Supervisor, layout: Layout, outputs: Stack
         layout,
         outputs,
         *([] if is_current else ["--apply"]),
+        f"--pipelines={services.RUNS_AT_ONCE[services.ORCHESTRATION]}",
+        f"--trainings={services.RUNS_AT_ONCE[services.TRAINING]}",
         *arguments,
     )
     if done.returncode != 0:

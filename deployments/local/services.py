@@ -19,7 +19,7 @@ SOURCE = Path(__file__).resolve().parents[2]
 
 _PREFERRED_PORTS = {EMULATOR: 4566, PREFECT: 4200, MLFLOW: 5000}
 # A training uses every core, so two at a time would only slow each other down.
-_RUNS_AT_ONCE = {ORCHESTRATION: 8, TRAINING: 1}
+RUNS_AT_ONCE = {ORCHESTRATION: 8, TRAINING: 1}
 # Training starts while the draft is being promoted; it must not delay the first endpoint.
 _NICENESS = {ORCHESTRATION: 0, TRAINING: 10}
 
@@ -151,7 +151,7 @@ def bare_worker(layout: Layout, pool: str) -> Service:
     """The worker without what its flow runs need; enough to look whether it runs."""
     argv = ["nice", "-n", str(_NICENESS[pool])]
     argv += [sys.executable, "-m", "prefect", "worker", "start", "--type", "process"]
-    argv += ["--pool", pool, "--name", pool, "--limit", str(_RUNS_AT_ONCE[pool])]
+    argv += ["--pool", pool, "--name", pool, "--limit", str(RUNS_AT_ONCE[pool])]
     return Service(
         f"{pool}-worker", argv, {}, layout.log(f"{pool}-worker"), stop_seconds=15, cwd=SOURCE
     )

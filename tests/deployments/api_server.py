@@ -96,7 +96,8 @@ def _handler(server: ApiServer) -> type[BaseHTTPRequestHandler]:
             # A client that keeps the connection open would go on talking to a stopped server.
             self.close_connection = True
             if self.path.startswith("/prefect/"):
-                return self._send(200, [] if self.path.endswith("/filter") else {"id": RUN_ID})
+                known: dict[str, Any] = {"filter": [], "count": 0}
+                return self._send(200, known.get(self.path.rpartition("/")[2], {"id": RUN_ID}))
             if self.path.startswith("/endpoint/"):
                 return self._predict(body)
             if server.refuse_next:

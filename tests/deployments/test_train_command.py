@@ -21,6 +21,7 @@ from tests.deployments.command_line import Run
 from tests.deployments.pictures import write_classes
 
 EPOCHS = [{"epoch": 1, "stage": "head", "train_loss": 0.5, "val_accuracy": 0.75, "seconds": 2.0}]
+ESTIMATE = {"seconds": 120.0, "dollars": 0.02, "machine": "g4dn.xlarge spot", "basis": "a guess"}
 FINISHED: dict[str, Any] = {
     "state": JobState.DONE,
     "stage": Stage.DONE,
@@ -29,6 +30,8 @@ FINISHED: dict[str, Any] = {
     "model_version": "finetune-0123456789ab",
     "endpoint": "http://127.0.0.1/predict/ann/cats",
     "draft_seconds": 9.5,
+    "dollars": 0.0123,
+    "estimate": ESTIMATE,
     "stage_seconds": {"draft": 4.5, "train": 30.25},
     "decision": {"promote": True, "reason": "more often right than the champion"},
     "metrics": {
@@ -86,6 +89,8 @@ def test_train_waits_and_prints_one_object(
         "model_version": "finetune-0123456789ab",
         "stage_seconds": {"draft": 4.5, "train": 30.25},
         "draft_seconds": 9.5,
+        "dollars": 0.0123,
+        "estimate": ESTIMATE,
         "accuracy": 0.9,
         "interval": [0.74, 0.97],
         "sentence": "right 27 times out of 30",
@@ -106,6 +111,7 @@ def test_train_tells_a_person_the_result(
     assert "epoch 1  head  loss 0.500  validation accuracy 75.0%  2.0 s" in shown.out
     assert "right 27 times out of 30 (95 % interval 74.0% to 97.0%)" in shown.out
     assert "promoted: more often right" in shown.out
+    assert "cost: $0.01 of machine time" in shown.out
     assert f"$(exemplar key {project})" in shown.out
     assert all(len(line) > 80 for line in shown.out.splitlines() if "curl" in line)
     assert (shown.code, shown.err) == (0, "")
@@ -183,7 +189,13 @@ def test_a_terminal_gets_bars_and_the_news(
     )
     os.close(theirs)
     job_id = wait_for_job(server, project)
-    draft = {"stage": Stage.TRAIN, "progress": 0.5, "message": "[blink]fitting", "metrics": {}}
+    draft = {
+        "estimate": ESTIMATE,
+        "stage": Stage.TRAIN,
+        "progress": 0.5,
+        "message": "[blink]fitting",
+        "metrics": {},
+    }
     draft |= {"endpoint": "http://127.0.0.1/draft", "state": JobState.RUNNING}
     finish(server, project, job_id, draft)
     screen = read_until(ours, "an endpoint answers already")
@@ -191,7 +203,8 @@ def test_a_terminal_gets_bars_and_the_news(
     screen += read_until(ours, "try it")
     assert process.wait(60) == 0
     os.close(ours)
-    for part in ("reading", "sending", "20/20 files", "[blink]fitting", "epoch 1", "promoted"):
+    expected = "training takes about 2 min, $0.02 on g4dn.xlarge spot (judged by a guess)"
+    for part in ("sending", "20/20 files", expected, "[blink]fitting", "epoch 1", "promoted"):
         assert part in screen
 
 

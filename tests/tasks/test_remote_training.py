@@ -9,15 +9,22 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import StateType
 from prefect.logging import disable_run_logger
 
+from contracts.estimate import Estimate, Machine
 from contracts.identity import Project
+from tasks.billing import BudgetExceeded
 from tasks.progress import Progress
-from tasks.remote_training import Training, TrainingFailed, await_training
+from tasks.remote_training import Training, TrainingFailed, _attempt, await_training
 from tasks.settings import settings
 from tasks.training_results import record_version
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 ANN = Project("ann", "cats")
+
+
+def training(name: str, machine: Machine = Machine()) -> Training:  # noqa: B008 - it is frozen
+    expected = Estimate(60, 0.10 if machine.instance_type else None, machine.name, "a test")
+    return Training(name, {"model": "net", "recipe": "quick"}, 100, machine, expected)
 
 
 @flow
@@ -34,12 +41,13 @@ def deployment(tasks_environment: pytest.MonkeyPatch, prefect_server: None) -> A
     with get_client(sync_client=True) as client:
         client.create_work_pool(WorkPoolCreate(name="nobody", type="process"), overwrite=True)
         flow_id = client.create_flow(never_started)
-        return client.create_deployment(flow_id, "train", work_pool_name="nobody")
+        client.create_deployment(flow_id, "train", work_pool_name="nobody")
+    return tasks_environment
 
 
 def test_a_pool_without_a_worker_ends_the_job_with_a_reason(deployment: Any) -> None:
     with disable_run_logger(), pytest.raises(TrainingFailed, match="did not end") as failure:
-        await_training.fn(Progress(ANN), Training("t1", {}))
+        await_training.fn(Progress(ANN), training("t1"))
     assert "worker" in failure.value.fix
     with get_client(sync_client=True) as client:
         (run,) = client.read_flow_runs()
@@ -50,4 +58,23 @@ def test_a_pool_without_a_worker_ends_the_job_with_a_reason(deployment: Any) -> 
 def test_a_training_that_has_ended_is_not_started_again(deployment: Any) -> None:
     record_version(ANN, "t2", "tuned-1")
     with disable_run_logger():
-        assert await_training.fn(Progress(ANN), Training("t2", {})) == "tuned-1"
+        assert await_training.fn(Progress(ANN), training("t2")) == "tuned-1"
+
+
+def test_what_costs_too_much_is_not_started(deployment: Any) -> None:
+    deployment.setenv("EXEMPLAR_JOB_BUDGET_DOLLARS", "0.05")
+    settings.cache_clear()
+    with disable_run_logger(), pytest.raises(BudgetExceeded, match=r"about \$0.10"):
+        await_training.fn(Progress(ANN), training("t3", Machine("g4dn.xlarge")))
+    with get_client(sync_client=True) as client:
+        assert "ann_cats-t3-0" not in {run.name for run in client.read_flow_runs()}
+
+
+def test_trainings_of_a_user_take_turns(deployment: Any) -> None:
+    with disable_run_logger():
+        for name in ("t4", "t5", "t4"):
+            _attempt(Progress(Project("bob", "cats")), training(name), 0, wait=False)
+    with get_client(sync_client=True) as client:
+        queues = {run.name: run.work_queue_name for run in client.read_flow_runs()}
+    assert queues["bob_cats-t4-0"] == "turn-1"
+    assert queues["bob_cats-t5-0"] == "turn-2"

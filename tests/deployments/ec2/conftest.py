@@ -18,6 +18,7 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL
 
+from contracts.machine_use import from_labels
 from deployments.ec2.worker import EC2Worker
 from tests.deployments.ec2 import machine_flows
 from tests.ec2_hypervisor import Hypervisor, hypervisor
@@ -79,6 +80,16 @@ class Cloud:
             assert time.monotonic() < deadline, (run.state, self.tail())
             time.sleep(0.2)
         return run
+
+    def until_billed(self, run_id: UUID, seconds: float = 20) -> FlowRun:
+        """Wait until the worker has noted the ends of the run's machines."""
+        deadline = time.monotonic() + seconds
+        while True:
+            run = self.run(run_id)
+            if all(use.ended_at for use in from_labels(run.labels)):
+                return run
+            assert time.monotonic() < deadline, run.labels
+            time.sleep(0.2)
 
     def machine_of(self, run_id: UUID, seconds: float = 30) -> str:
         """The living machine of a run."""

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -12,14 +13,8 @@ from moto import mock_aws
 from contracts import machine_tags as tags
 from contracts.errors import LimitExceeded
 from deployments.ec2.configuration import EC2JobConfiguration
-from deployments.ec2.launch import (
-    Attempt,
-    LaunchRefused,
-    NoCapacity,
-    launch,
-    options,
-    request,
-)
+from deployments.ec2.launch import NoCapacity, launch
+from deployments.ec2.request import Attempt, LaunchRefused, options, request
 from deployments.ec2.user_data import user_data
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -151,6 +146,44 @@ def test_what_a_person_has_to_correct_is_not_tried_elsewhere(ec2: Any) -> None:
         launch(refusing, ATTEMPT, configuration())  # type: ignore[arg-type]
     assert "AMI" in refusal.value.fix
     assert len(refusing.asked) == 1
+
+
+def test_a_launch_template_says_which_image_and_disk() -> None:
+    wanted = configuration(image_id="", launch_template_id="lt-1")
+    asked = request(ATTEMPT, wanted, next(options(wanted)))
+    assert asked["LaunchTemplate"] == {"LaunchTemplateId": "lt-1", "Version": "$Latest"}
+    assert not {"ImageId", "BlockDeviceMappings"} & set(asked)
+
+
+def test_a_pool_without_image_and_template_is_refused() -> None:
+    wanted = configuration(image_id="")
+    with pytest.raises(LaunchRefused, match="neither an AMI nor a launch template"):
+        request(ATTEMPT, wanted, next(options(wanted)))
+
+
+def test_a_budget_shortens_the_machines_life() -> None:
+    """A spot g4dn.xlarge costs 21 cents an hour."""
+    wanted = configuration(max_dollars=0.107, disk_gb=8)
+    asked = request(ATTEMPT, wanted, next(options(wanted)))
+    assert "--lifetime-seconds 1800 " in asked["UserData"]
+    (labels, _) = [tags.of(kind) for kind in asked["TagSpecifications"]]
+    assert labels[tags.DEADLINE] == str(1_700_000_000 + 30 * 60)
+    assert request(ATTEMPT, configuration(), next(options(wanted)))["UserData"] == user_data(
+        configuration()
+    )
+
+
+def test_what_earlier_machines_have_cost_counts() -> None:
+    wanted = configuration(max_dollars=0.107)
+    spent = replace(ATTEMPT, spent_dollars=0.104)
+    with pytest.raises(LaunchRefused, match=r"\$0.10 of the run's \$0.11 are spent"):
+        request(spent, wanted, next(options(wanted)))
+
+
+def test_a_budget_needs_a_price() -> None:
+    wanted = configuration(max_dollars=1, instance_types=["x99.mega"])
+    with pytest.raises(LaunchRefused, match=r"know no x99\.mega"):
+        request(ATTEMPT, wanted, next(options(wanted)))
 
 
 def test_each_project_has_its_own_instance_profile(ec2: Any) -> None:

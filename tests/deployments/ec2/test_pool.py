@@ -8,7 +8,7 @@ from prefect.client.orchestration import get_client
 
 from contracts.errors import InvalidRequest
 from deployments.ec2.pool import base_job_template, machine_environment
-from deployments.orchestration import TRAINING_POOL, create_pools, pool_names
+from deployments.work_pools import TRAINING, create_pools, pool_names
 from tasks.settings import settings
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -58,8 +58,8 @@ def test_only_the_training_pool_is_of_machines(
         for image in ("ami-0abc", "ami-0def"):  # the second time only the settings change
             create_pools(client, {"image_id": image})
         types = {name: client.read_work_pool(name).type for name in pool_names()}
-        template = client.read_work_pool(TRAINING_POOL).base_job_template
-    assert types.pop(TRAINING_POOL) == "ec2"
+        template = client.read_work_pool(TRAINING).base_job_template
+    assert types.pop(TRAINING) == "ec2"
     assert set(types.values()) == {"process"}
     assert template["variables"]["properties"]["image_id"]["default"] == "ami-0def"
 

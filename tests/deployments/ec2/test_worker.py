@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from contracts.machine_use import from_labels
 from tests.deployments.ec2.conftest import Cloud
 
 pytestmark = [
@@ -28,6 +29,9 @@ def test_a_run_gets_a_machine_of_its_own_which_ends_with_it(cloud: Cloud, tmp_pa
     assert described["MetadataOptions"]["HttpTokens"] == "required"
     assert run.infrastructure_pid == machine
     cloud.until_none_lives()
+    (use,) = from_labels(cloud.until_billed(run_id).labels)
+    assert (use.instance_id, use.instance_type, use.is_spot) == (machine, "g4dn.xlarge", True)
+    assert 0 < use.seconds(time.time()) < 60
 
 
 def test_a_flow_that_fails_fails_and_leaves_no_machine(cloud: Cloud) -> None:
