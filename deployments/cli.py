@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError
 from rich.console import Console
 
 from contracts.errors import ExemplarError, InvalidRequest, NotFound
+from deployments.aws_commands import deploy_app, destroy_app
 from deployments.local_commands import demo, down, status, up
 from deployments.options import (
     FAILED,
@@ -212,6 +213,8 @@ def _show_failure(error: Exception, is_json: bool) -> int:
 app.command(status)
 app.command(down)
 app.command(demo)
+app.command(deploy_app)
+app.command(destroy_app)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from datetime import timedelta
@@ -21,7 +22,14 @@ from prefect.states import AwaitingRetry, Crashed
 from prefect_aws import AwsClientParameters, AwsCredentials, S3Bucket
 
 from contracts.errors import ExemplarError
-from deployments.work_pools import ORCHESTRATION, SLOTS, SOURCE, TRAINING, create_pools
+from deployments.work_pools import (
+    ORCHESTRATION,
+    SLOTS,
+    SOURCE,
+    TRAINING,
+    create_pools,
+    make_way,
+)
 from tasks import clients
 from tasks.settings import settings
 
@@ -95,8 +103,16 @@ def start_reaping(client: SyncPrefectClient) -> None:
 def apply_deployments() -> None:
     """Apply prefect.yaml. Raises `ExemplarError` with what Prefect said."""
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
+    # Where the sources lie is for each run's own machine to say; set here, it would be filled in.
+    here = {name: value for name, value in os.environ.items() if name != "EXEMPLAR_SOURCE"}
     done = subprocess.run(
-        command, cwd=SOURCE, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        command,
+        cwd=SOURCE,
+        env=here,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode != 0:
         raise ExemplarError(
@@ -135,6 +151,9 @@ def main() -> None:
         help='JSON file with settings of a pool of type ec2, e.g. {"image_id": "ami-…"}: '
         "every training gets a machine of its own",
     )
+    parser.add_argument(
+        "--no-machines", action="store_true", help="trainings run beside the worker (again)"
+    )
     parser.add_argument("--orphans-of", nargs="*", default=[], help="pools without a worker")
     parser.add_argument("--pipelines", type=int, default=SLOTS[ORCHESTRATION], help="at once")
     parser.add_argument("--trainings", type=int, default=SLOTS[TRAINING], help="at once")
@@ -143,6 +162,8 @@ def main() -> None:
     with get_client(sync_client=True) as client:
         machines = json.loads(arguments.machines.read_text()) if arguments.machines else None
         if arguments.apply:
+            if machines is not None or arguments.no_machines:
+                make_way(client, "process" if machines is None else "ec2")
             create_pools(client, machines, slots)
             save_blocks()
             save_automation(client)

@@ -15,6 +15,10 @@ from deployments.code_bucket import CodeBucket
 from deployments.packaging import ROOT
 
 SETUP: Final = ROOT / "deployments" / "trainer" / "setup.sh"
+# Where setup.sh puts things.
+MACHINE_PYTHON: Final = "/opt/exemplar/venv/bin/python"
+MACHINE_SOURCE: Final = "/opt/exemplar/source"
+SUMS: Final = "SHA256SUMS"
 _SOURCES: Final = ("pyproject.toml", "README.md", "LICENSE")
 _EPOCH: Final = "315532800"  # 1980, the oldest date a zip holds: equal sources, equal wheel
 
@@ -46,15 +50,22 @@ def build_wheel(folder: Path) -> Path:
 
 
 def upload_release(code: CodeBucket) -> str:
-    """Store a release under the hash of its files; return its address, `s3://…/trainer/{hash}`."""
+    """Store a release under the hash of its list of hashes; return `s3://BUCKET/trainer/{hash}`.
+
+    The list comes last: a release that has it is whole.
+    """
     with tempfile.TemporaryDirectory(prefix="exemplar-release-") as folder:
         files = [build_wheel(Path(folder)), ROOT / "constraints.txt", SETUP]
-        digest = hashlib.sha256()
-        for file in files:
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
-        for file in files:
-            code.upload_file(keys.trainer(digest.hexdigest(), file.name), file)
-    return f"s3://{code.name}/trainer/{digest.hexdigest()}"
+        sums = Path(folder) / SUMS
+        sums.write_text(
+            "".join(
+                f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files
+            )
+        )
+        release = hashlib.sha256(sums.read_bytes()).hexdigest()
+        for file in [*files, sums]:
+            code.upload_file(keys.trainer(release, file.name), file)
+    return f"s3://{code.name}/trainer/{release}"
 
 
 def _copy_sources(target: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.exceptions import ObjectAlreadyExists
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
 from contracts import machine_tags
 from contracts.turns import queues
@@ -56,6 +56,16 @@ def create_pools(
             with suppress(ObjectAlreadyExists):
                 client.create_work_pool(WorkPoolCreate(name=name, type="process"))
         create_queues(client, name, at_once[name])
+
+
+def make_way(client: SyncPrefectClient, kind: str) -> None:
+    """Delete the training pool if it is of another type: Prefect cannot change a pool's type.
+
+    Its deployments find the pool of the same name again when they are applied.
+    """
+    with suppress(ObjectNotFound):
+        if client.read_work_pool(TRAINING).type != kind:
+            client.delete_work_pool(TRAINING)
 
 
 def create_queues(client: SyncPrefectClient, pool: str, slots: int) -> None:

@@ -88,7 +88,8 @@ def _call(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
     """One API call; 5xx and broken connections are tried again (a busy SQLite server says 503)."""
     url = os.environ["PREFECT_API_URL"].rstrip("/") + path
     data = json.dumps(body).encode() if body is not None else None
-    request = urllib.request.Request(url, data, _headers(), method=method)  # noqa: S310
+    headers = {"Content-Type": "application/json", "Accept": "application/json"} | auth_headers()
+    request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310
     reason = ""
     for attempt in range(_ATTEMPTS):
         try:
@@ -108,10 +109,10 @@ def _call(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
     )
 
 
-def _headers() -> dict[str, str]:
-    headers = {"Content-Type": "application/json", "Accept": "application/json"}
+def auth_headers() -> dict[str, str]:
+    """Prefect Cloud's key, or a self-hosted server's user and password, from the environment."""
     if key := os.environ.get("PREFECT_API_KEY"):
-        headers["Authorization"] = f"Bearer {key}"
-    elif auth := os.environ.get("PREFECT_API_AUTH_STRING"):
-        headers["Authorization"] = f"Basic {base64.b64encode(auth.encode()).decode()}"
-    return headers
+        return {"Authorization": f"Bearer {key}"}
+    if auth := os.environ.get("PREFECT_API_AUTH_STRING"):
+        return {"Authorization": f"Basic {base64.b64encode(auth.encode()).decode()}"}
+    return {}

@@ -80,7 +80,8 @@ class Machine(BaseModel):
     secret_env: dict[str, str] = Field(
         default={},
         title="Secrets",
-        description="Variable to the ARN of its value in Secrets Manager, read on the machine.",
+        description="Variable to the ARN of its value in Secrets Manager, or ARN:KEY:: for one key "
+        "of a JSON secret; read on the machine.",
     )
     tags: dict[str, str] = Field(default={}, title="Further tags")
     max_lifetime_minutes: int = Field(

@@ -23,6 +23,7 @@ _POLL_SECONDS: Final = 5.0
 # Of the two minutes that a spot notice leaves.
 _GRACE_SECONDS: Final = 90.0
 _TIMEOUT_SECONDS: Final = 2.0
+_ARN_PARTS: Final = 7  # arn:partition:secretsmanager:region:account:secret:name
 
 
 @dataclass
@@ -104,15 +105,24 @@ def run(command: list[str], lifetime_seconds: float, poll_seconds: float = _POLL
 
 
 def read_secrets(wanted: dict[str, str]) -> dict[str, str]:
-    """Variables whose values lie in Secrets Manager, read with the machine's own role."""
+    """Variables whose values lie in Secrets Manager, read with the machine's own role.
+
+    Where they lie is written as for ECS: an ARN, or `ARN:KEY::` for one key of a JSON secret.
+    """
     if not wanted:
         return {}
     import boto3
 
     client = boto3.client("secretsmanager")
-    return {
-        name: client.get_secret_value(SecretId=arn)["SecretString"] for name, arn in wanted.items()
-    }
+    texts: dict[str, str] = {}
+    found = {}
+    for name, place in wanted.items():
+        parts = place.split(":")
+        arn, key = ":".join(parts[:_ARN_PARTS]), "".join(parts[_ARN_PARTS : _ARN_PARTS + 1])
+        if arn not in texts:
+            texts[arn] = client.get_secret_value(SecretId=arn)["SecretString"]
+        found[name] = json.loads(texts[arn])[key] if key else texts[arn]
+    return found
 
 
 def report_too_long(lifetime_seconds: float) -> None:

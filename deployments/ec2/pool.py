@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from contracts.errors import InvalidRequest
 from deployments.ec2.configuration import EC2Variables
 from deployments.ec2.worker import EC2Worker
+from deployments.trainer_release import MACHINE_SOURCE
 from tasks.settings import Settings
 
 # Of `Settings`: what a training needs to know of its system. The rest is the worker's own business.
@@ -28,6 +29,7 @@ def machine_environment(settings: Settings, mlflow_tracking_uri: str) -> dict[st
     own = {f"EXEMPLAR_{name.upper()}": str(getattr(settings, name)) for name in _ON_THE_MACHINE}
     return own | {
         "AWS_DEFAULT_REGION": settings.region,
+        "EXEMPLAR_SOURCE": MACHINE_SOURCE,
         "MLFLOW_TRACKING_URI": mlflow_tracking_uri,
     }
 

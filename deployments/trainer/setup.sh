@@ -8,7 +8,7 @@
 set -euo pipefail
 
 release="${1:?name the release, as in s3://BUCKET/trainer/RELEASE}"
-home=/opt/exemplar
+home="${EXEMPLAR_TRAINER_HOME:-/opt/exemplar}"
 done="$home/installed"
 
 if [ "$(cat "$done" 2>/dev/null)" = "$release" ]; then
@@ -32,7 +32,13 @@ fi
     { echo "Python 3.11 or later is needed; choose a newer image" >&2; exit 1; }
 
 mkdir -p "$home/release"
-aws s3 sync --only-show-errors --delete "$release" "$home/release"
+cd "$home/release"
+aws s3 cp --only-show-errors "$release/SHA256SUMS" .
+echo "${release##*/}  SHA256SUMS" | sha256sum --check --quiet
+while read -r _ name; do
+    aws s3 cp --only-show-errors "$release/$name" .
+done <SHA256SUMS
+sha256sum --check --quiet SHA256SUMS
 "$python" -m venv "$home/venv"
 "$home/venv/bin/python" -m pip install --quiet --disable-pip-version-check \
     --constraint "$home/release/constraints.txt" "$home"/release/exemplar-*.whl

@@ -1,0 +1,1 @@
+"""The system on an AWS account: `exemplar deploy` and `exemplar destroy`."""
