@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App
 from cyclopts.config import Toml
 from rich.console import Console
-from rich.table import Table
+from rich.status import Status
+from rich.table import Column, Table
 
 from contracts.errors import InvalidRequest
 from deployments.aws.options import CONFIG_FILE, DeployOptions, Region, Stack
@@ -16,6 +17,7 @@ from deployments.options import FAILED, AsJson, about, print_json
 if TYPE_CHECKING:
     from deployments.aws.removal import Inventory
     from deployments.aws.system import Deployed
+    from deployments.stack_events import Say
 
 Yes = Annotated[bool, about("Do not ask.")]
 
@@ -50,12 +52,7 @@ def deploy(
     _show_rows(console, plan.lines())
     _confirm("Deploy this?", is_sure=yes)
     with console.status("deploying") as spinner:
-
-        def say(step: str) -> None:
-            spinner.update(step)
-            console.print(f"  {step}", style="dim", highlight=False, markup=False)
-
-        done = deploy_system(plan, state_home() / "packages", say)
+        done = deploy_system(plan, state_home() / "packages", _teller(console, spinner))
     token = make_token(plan.account, done.outputs, token_for) if token_for else ""
     if json:
         print_json(asdict(done) | ({"token": token} if token else {}))
@@ -98,12 +95,7 @@ def destroy(
     )
     _confirm(f"Destroy {stack}?", is_sure=yes, answer=stack)
     with console.status("destroying") as spinner:
-
-        def say(step: str) -> None:
-            spinner.update(step)
-            console.print(f"  {step}", style="dim", highlight=False, markup=False)
-
-        left = remove_system(account, stack, say, everything=everything)
+        left = remove_system(account, stack, _teller(console, spinner), everything=everything)
     if json:
         print_json({"stack": stack, "removed": asdict(found), "left": asdict(left)})
     else:
@@ -122,8 +114,19 @@ def _confirm(question: str, *, is_sure: bool, answer: str = "") -> None:
         raise InvalidRequest("nothing was changed", fix=f"answer {answer or 'y'!r} to go on")
 
 
+def _teller(console: Console, spinner: Status) -> "Say":
+    """What has begun shows beside the spinner; what is done stays on the screen."""
+
+    def say(step: str) -> None:
+        spinner.update(step)
+        if "_IN_PROGRESS" not in step:
+            console.print(f"  {step}", style="dim", highlight=False, markup=False)
+
+    return say
+
+
 def _show_rows(console: Console, rows: list[tuple[str, str]]) -> None:
-    table = Table.grid(padding=(0, 2))
+    table = Table.grid(Column(no_wrap=True), Column(overflow="fold"), padding=(0, 2))
     for name, value in rows:
         table.add_row(name, value)
     console.print(table, markup=False)
@@ -135,7 +138,10 @@ def _absence(found: "Inventory") -> str:
 
 def _counted(verb: str, things: dict[str, tuple[str, ...]]) -> list[tuple[str, str]]:
     return [
-        (verb, f"{len(names)} {what}: {', '.join(names[:5])}{' …' if len(names) > 5 else ''}")
+        (
+            verb,
+            f"{what}: {', '.join(names[:5])}{f' and {len(names) - 5} more' if names[5:] else ''}",
+        )
         for what, names in things.items()
         if names
     ]

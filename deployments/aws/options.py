@@ -81,7 +81,7 @@ class DeployOptions:
         str, _option("Who is told of failures and of costs; without it there are no alarms.")
     ] = ""
     monthly_budget: Annotated[
-        int, Parameter(help="The account's dollars a month at which that person is told.")
+        int, Parameter(help="The account's dollars a month at which that person is told; 0: never.")
     ] = 50
     allowed_origins: Annotated[tuple[str, ...], _list("Where the page is served from.")] = ()
     env_file: Annotated[

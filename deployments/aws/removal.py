@@ -16,7 +16,7 @@ from deployments.aws.account import Account
 from deployments.code_bucket import CodeBucket
 from deployments.repair import is_absence
 from deployments.stack import Stack
-from deployments.stack_events import EventFeed
+from deployments.stack_events import EventFeed, Say
 from deployments.template import Template
 from tasks.training_identity import remove_identity, role_path
 
@@ -26,8 +26,6 @@ _IDS_PER_CALL: Final = 100
 _OBJECTS_PER_CALL: Final = 1_000
 _MACHINE_POLL_SECONDS: Final = 3.0
 _MACHINE_TIMEOUT_SECONDS: Final = 600.0
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)

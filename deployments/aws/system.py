@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +21,7 @@ from deployments.aws.trainers import pool_settings, put_secrets, secrets_at_hand
 from deployments.code_bucket import CodeBucket
 from deployments.deploy import DeploySettings, StackOutputs, deploy
 from deployments.packaging import ROOT, Platform
+from deployments.stack_events import Say
 from deployments.trainer_release import upload_release
 from deployments.work_pools import ORCHESTRATION, TRAINING
 from lambdas.orchestrator import auth_headers
@@ -29,8 +29,6 @@ from lambdas.state import State
 
 _APPLY_TIMEOUT_SECONDS: Final = 300
 _TOKEN_SECONDS: Final = 90 * 86_400
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)

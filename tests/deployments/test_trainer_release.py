@@ -1,5 +1,6 @@
 """What training machines install is whole, reproducible, and installs by a script that parses."""
 
+import hashlib
 import subprocess
 import zipfile
 from pathlib import Path
@@ -46,8 +47,11 @@ def test_a_release_is_stored_once_under_its_content(emulator: Any) -> None:
     after = s3.list_objects_v2(Bucket=code.name)["Contents"]
     assert [entry["LastModified"] for entry in after] == [e["LastModified"] for e in before]
     stored = {entry["Key"].rpartition("/")[2] for entry in after}
-    assert {"constraints.txt", "setup.sh"} < stored
-    assert len(stored) == 3
+    assert {"constraints.txt", "setup.sh", "SHA256SUMS"} < stored
+    assert len(stored) == 4
+    release = address.rpartition("/")[2]
+    sums = s3.get_object(Bucket=code.name, Key=f"trainer/{release}/SHA256SUMS")["Body"].read()
+    assert hashlib.sha256(sums).hexdigest() == release
 
 
 def test_setup_script_parses_and_asks_for_its_argument() -> None:

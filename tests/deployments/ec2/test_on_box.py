@@ -6,11 +6,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
-from deployments.ec2.on_box import Metadata, run
+from deployments.ec2.on_box import Metadata, read_secrets, run
 from tests.ec2_hypervisor import metadata_server
 
 # Says on SIGTERM that it was told, as Prefect's supervisor does before it puts the run back.
@@ -72,3 +73,19 @@ def test_sigterm_is_handed_on(tmp_path: Path) -> None:
         program.send_signal(signal.SIGTERM)
         assert program.stdout.readline() == b"told\n"
         assert program.wait(20) == 0
+
+
+def test_secrets_come_whole_or_by_key(emulator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = emulator.client("secretsmanager")
+    plain = client.create_secret(Name="plain", SecretString="word")["ARN"]
+    several = client.create_secret(Name="several", SecretString='{"A": "1", "B": "2"}')["ARN"]
+    for name, value in {
+        "AWS_ENDPOINT_URL": emulator.endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    wanted = {"WORD": plain, "A": f"{several}:A::", "OTHER": f"{several}:B::"}
+    assert read_secrets(wanted) == {"WORD": "word", "A": "1", "OTHER": "2"}
+    assert read_secrets({}) == {}
