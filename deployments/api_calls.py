@@ -1,5 +1,6 @@
 """JSON calls to the control API: credentials, retries, and its errors as exceptions."""
 
+import random
 import time
 from typing import Any
 
@@ -9,9 +10,11 @@ from contracts.errors import ExemplarError, Unavailable
 from deployments.connection import Connection, is_loopback
 
 _ATTEMPTS = 4
+_BUSY_ATTEMPTS = 6  # where the server itself says that it has too much to do
 _FIRST_PAUSE_SECONDS = 0.3
 _TIMEOUT_SECONDS = 35.0  # a gateway gives up after 30
-_RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
+_BUSY_STATUSES = frozenset({429, 503})
+_RETRIED_STATUSES = frozenset({500, 502, 504}) | _BUSY_STATUSES
 
 
 class ApiError(ExemplarError):
@@ -49,17 +52,20 @@ class ApiCalls:
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Return the answer's JSON. Raises `ApiError`, or `Unavailable` when nobody answers."""
-        for attempt in range(_ATTEMPTS):
-            is_last = attempt == _ATTEMPTS - 1
+        for attempt in range(_BUSY_ATTEMPTS):
+            is_last = attempt >= _ATTEMPTS - 1
             try:
                 answer = self._http.request(method, path, json=body)
             except httpx.TransportError as error:
                 if is_last:
                     raise self._unreachable(error) from error
             else:
+                if answer.status_code in _BUSY_STATUSES:
+                    is_last = attempt == _BUSY_ATTEMPTS - 1
                 if is_last or answer.status_code not in _RETRIED_STATUSES:
                     return answer_json(answer)
-            time.sleep(_FIRST_PAUSE_SECONDS * 2**attempt)
+            # Not at the same moment as everybody else.
+            time.sleep(_FIRST_PAUSE_SECONDS * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311
         raise AssertionError("the last attempt returns or raises")
 
     def _unreachable(self, error: httpx.TransportError) -> Unavailable:

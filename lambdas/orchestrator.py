@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import random
 import time
 import urllib.error
 import urllib.request
@@ -13,8 +14,9 @@ from contracts.identity import Project
 from contracts.requests import TrainRequest
 from contracts.turns import queue_of
 
-_ATTEMPTS = 4
-_TIMEOUT_SECONDS = 5.0
+_ATTEMPTS = 6
+_TIMEOUT_SECONDS = 10.0  # giving up on a busy server only gives it more to do
+_PATIENCE_SECONDS = 20.0  # of the 29 that the API's function has
 _UNFINISHED = ["SCHEDULED", "PENDING", "RUNNING", "PAUSED"]
 
 
@@ -90,7 +92,7 @@ def _call(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
     data = json.dumps(body).encode() if body is not None else None
     headers = {"Content-Type": "application/json", "Accept": "application/json"} | auth_headers()
     request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310
-    reason = ""
+    reason, give_up_at = "", time.monotonic() + _PATIENCE_SECONDS
     for attempt in range(_ATTEMPTS):
         try:
             with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
@@ -101,8 +103,10 @@ def _call(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
                 break
         except OSError as error:  # refused, reset, timed out
             reason = str(error)
-        if attempt < _ATTEMPTS - 1:
-            time.sleep(0.2 * 2**attempt)
+        if attempt == _ATTEMPTS - 1 or time.monotonic() > give_up_at:
+            break
+        # Jobs that were sent at the same moment must not all come back at the same moment.
+        time.sleep(0.2 * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
     raise Unavailable(
         f"the workflow server did not take the call {path.split('/')[1]}: {reason}",
         fix="try again in a minute; nothing you sent is lost",

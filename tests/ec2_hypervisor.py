@@ -45,6 +45,7 @@ class Hypervisor:
         )
         self.refusals: list[tuple[str, str, str]] = []  # (instance type or "", market or "", code)
         self.launches: list[dict[str, Any]] = []
+        self.boots = True  # else machines stay at their start, as EC2's do for a minute
         self._booted: dict[str, subprocess.Popen[bytes]] = {}
         self._noticed: set[str] = set()
         self._stopped = threading.Event()
@@ -98,7 +99,8 @@ class Hypervisor:
         for instance in self.instances():
             instance_id, state = instance["InstanceId"], instance["State"]["Name"]
             if state == "running" and instance_id not in self._booted:
-                self._boot(instance_id)
+                if self.boots:
+                    self._boot(instance_id)
             elif state in {"terminated", "shutting-down"} and instance_id in self._booted:
                 _kill(instance_id)
             elif state == "running" and self._flag(instance_id).exists():

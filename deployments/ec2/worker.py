@@ -31,6 +31,8 @@ _OUTAGE_PAUSE_SECONDS = 5.0
 _CAPACITY_PAUSE = timedelta(seconds=60)
 # A run that is pending for so long without a machine has lost the worker that took it.
 _STUCK = timedelta(minutes=2)
+# A machine needs so long to end by itself after its run.
+_GRACE = timedelta(minutes=2)
 
 T = TypeVar("T")
 
@@ -112,31 +114,39 @@ class EC2Worker(BaseWorker[EC2JobConfiguration, EC2Variables, EC2WorkerResult]):
         with_machine = set()
         for instance in await fleet.living():
             labels = tags.of(instance)
-            run_id = labels.get(tags.FLOW_RUN, "")
+            run_id, instance_id = labels.get(tags.FLOW_RUN, ""), instance["InstanceId"]
             with_machine.add(run_id)
-            if instance["InstanceId"] in self._watched or self._is_submitting(run_id):
+            if self._is_submitting(run_id):
                 continue
             run = await self._read(run_id)
-            if run is None or (run.state and run.state.is_final()):
-                self._logger.warning("ending machine %s: its run is over", instance["InstanceId"])
-                await fleet.terminate(instance["InstanceId"])
-            else:
-                self._watched.add(instance["InstanceId"])
+            is_watched = instance_id in self._watched
+            if run is None or _is_over(instance, run, is_watched):
+                self._logger.warning("ending machine %s: its run is over", instance_id)
+                await fleet.terminate(instance_id)
+                with_machine.discard(run_id)
+            elif not is_watched:
+                self._watched.add(instance_id)
                 await self._note(run.id, instance, configuration)
-                self._logger.info("watching machine %s of %s", instance["InstanceId"], run.name)
+                self._logger.info("watching machine %s of %s", instance_id, run.name)
                 assert self._runs_task_group is not None
                 self._runs_task_group.start_soon(
-                    self._watch_adopted, fleet, instance["InstanceId"], run, configuration
+                    self._watch_adopted, fleet, instance_id, run, configuration
                 )
+        await self._end_cancelled(with_machine)
         await self._requeue_stuck(with_machine)
+
+    async def _end_cancelled(self, with_machine: set[str]) -> None:
+        """Prefect leaves a run that is cancelled while its machine boots to that machine."""
+        for run in await self._runs_in("CANCELLING"):
+            if str(run.id) not in with_machine:
+                await self._mark_flow_run_as_cancelled(
+                    run, state_updates={"message": "cancelled; its machine was ended"}
+                )
 
     async def _requeue_stuck(self, with_machine: set[str]) -> None:
         """A worker that dies between taking a run and starting its machine leaves it pending."""
-        wanted = FlowRunFilter.model_validate({"state": {"type": {"any_": ["PENDING"]}}})
-        for run in await self.client.read_flow_runs(flow_run_filter=wanted):
-            is_ours = run.work_pool_name == self._work_pool_name
-            has_one = str(run.id) in with_machine or self._is_submitting(str(run.id))
-            if not is_ours or has_one or run.state is None:
+        for run in await self._runs_in("PENDING"):
+            if str(run.id) in with_machine or run.state is None:
                 continue
             if datetime.now(UTC) - run.state.timestamp > _STUCK:
                 self._logger.warning("run %s waits for a machine anew", run.name)
@@ -145,6 +155,15 @@ class EC2Worker(BaseWorker[EC2JobConfiguration, EC2Variables, EC2WorkerResult]):
                     AwaitingRetry(message="the worker that took it was lost"),
                     flow_run_id=run.id,
                 )
+
+    async def _runs_in(self, state_type: str) -> list[FlowRun]:
+        """Runs of this pool that are in a state and are not being submitted now."""
+        wanted = FlowRunFilter.model_validate({"state": {"type": {"any_": [state_type]}}})
+        return [
+            run
+            for run in await self.client.read_flow_runs(flow_run_filter=wanted)
+            if run.work_pool_name == self._work_pool_name and not self._is_submitting(str(run.id))
+        ]
 
     async def _watch_adopted(
         self, fleet: Fleet, instance_id: str, run: FlowRun, configuration: EC2JobConfiguration
@@ -273,6 +292,17 @@ class EC2Worker(BaseWorker[EC2JobConfiguration, EC2Variables, EC2WorkerResult]):
             parameters=flow_run.parameters,
             spent_dollars=total_dollars(from_labels(flow_run.labels), time.time()) or 0.0,
         )
+
+
+def _is_over(instance: Mapping[str, Any], run: FlowRun, is_watched: bool) -> bool:
+    """Whether a machine has to go: at once where its run was called off before it began there."""
+    state = run.state
+    if state is None or not (state.is_final() or state.is_cancelling()):
+        return False
+    has_begun = run.run_count > int(tags.of(instance).get(tags.ATTEMPT, 0))
+    if not has_begun or (state.is_final() and not is_watched):
+        return True
+    return datetime.now(UTC) - state.timestamp > _GRACE
 
 
 def _ending(instance: dict[str, Any], run: FlowRun) -> Ending:

@@ -59,13 +59,17 @@ def test_a_wrong_token_is_told_apart(server: ApiServer) -> None:
 
 
 def test_passing_failures_are_retried_and_lasting_ones_told(
-    server: ApiServer, client: Exemplar
+    server: ApiServer, client: Exemplar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("deployments.api_calls._FIRST_PAUSE_SECONDS", 0.01)
     server.refuse_next[:] = [503, 502]
     client.projects()
-    server.refuse_next[:] = [503] * 4
-    with pytest.raises(ApiError, match="Service Unavailable"):
-        client.projects()
+    server.refuse_next[:] = [503] * 5  # it is worth waiting for one that is only busy
+    client.projects()
+    for lasting in ([502] * 4, [503] * 6):
+        server.refuse_next[:] = lasting
+        with pytest.raises(ApiError, match="Service Unavailable"):
+            client.projects()
     with Exemplar("http://127.0.0.1:9", TOKEN) as nowhere, pytest.raises(Unavailable) as caught:
         nowhere.projects()
     assert "exemplar up" in caught.value.fix

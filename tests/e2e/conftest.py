@@ -13,6 +13,7 @@ from deployments.client import Exemplar
 from deployments.local import embedded
 from deployments.local.embedded import Links, LoopbackSession
 from lambdas.state import State
+from tests.e2e.machines import machines as machines  # a fixture
 
 TOKEN_SECONDS = 3_600
 

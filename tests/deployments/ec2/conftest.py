@@ -130,6 +130,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> Ite
             "HOME": str(folder),
             "PREFECT_HOME": str(folder / "prefect"),
             "PREFECT_WORKER_QUERY_SECONDS": "0.5",
+            "PREFECT_WORKER_HEARTBEAT_SECONDS": "2",
             "PREFECT_WORKER_ENABLE_CANCELLATION": "true",
         }
         found = Cloud(machines, client, folder, worker)

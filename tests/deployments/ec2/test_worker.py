@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -81,6 +82,24 @@ def test_cancelling_ends_the_machine(cloud: Cloud, tmp_path: Path) -> None:
     cloud.until_none_lives()
 
 
+def test_cancelling_before_the_machine_has_booted_ends_it_and_the_run(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    from prefect.states import Cancelling
+
+    cloud.machines.boots = False
+    try:
+        run_id = cloud.submit("work", folder=str(tmp_path))
+        machine = cloud.machine_of(run_id)
+        until_submitted(cloud, run_id, machine)
+        cloud.client.set_flow_run_state(run_id, Cancelling())
+        cloud.until_none_lives(60)
+        cloud.until(run_id, "Cancelled")
+    finally:
+        cloud.machines.boots = True
+    assert not (tmp_path / "starts").exists()
+
+
 def test_a_worker_that_dies_after_the_launch_is_followed_by_one_that_adopts(
     cloud: Cloud, tmp_path: Path
 ) -> None:
@@ -135,6 +154,15 @@ def test_a_refusal_ends_in_the_right_state_with_a_reason(
     assert code in str(run.state.message)
     assert said in str(run.state.message)
     assert cloud.machines.living() == []
+
+
+def until_submitted(cloud: Cloud, run_id: UUID, machine: str) -> None:
+    """Prefect itself looks after a run only until its worker is done with starting the machine."""
+    deadline = time.monotonic() + 30
+    while cloud.run(run_id).infrastructure_pid != machine:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    time.sleep(1)
 
 
 def until_step(folder: Path, step: int, seconds: float = 40) -> None:
