@@ -173,6 +173,10 @@ class State:
         items = self._table.query(f"USER#{user}", prefix)
         return {item["sk"].removeprefix(prefix): float(item["dollars"]) for item in items}
 
+    def forget_spent(self, user: str, month: str, run: str) -> None:
+        """Take back what was set aside for a run that is not started."""
+        self._table.delete((f"USER#{user}", f"SPENT#{month}#{run}"))
+
     def add_observation(self, model: str, recipe: str, seen: Observation) -> None:
         """Remember how long a training took. Of two at the same moment one may be forgotten."""
         latest = [*self.observations(model, recipe), seen][-KEPT_OBSERVATIONS:]

@@ -44,10 +44,15 @@ class Table:
             ConditionExpression="attribute_not_exists(pk)",
         )
 
+    def delete(self, key: Key) -> None:
+        """Remove an item; an absent one is no error."""
+        self._client.delete_item(TableName=self._name, Key=_key_item(key))
+
     def query(self, pk: str, sk_prefix: str) -> list[dict[str, Any]]:
-        """Every item of a partition whose sort key begins so, in its order."""
+        """Every item of a partition whose sort key begins so, in its order and as last written."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._name,
+            ConsistentRead=True,
             KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
             ExpressionAttributeValues={":pk": {"S": pk}, ":sk": {"S": sk_prefix}},
         )

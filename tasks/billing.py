@@ -63,12 +63,15 @@ def reserve(user: str, run: str, expected: Estimate, job_dollars: float) -> floa
     """Set the expected cost of a run aside; return the most it may cost, None for no limit.
 
     `run` is the flow run's name, `job_dollars` what the job's earlier runs have cost. Raises
-    `BudgetExceeded` when the budget of the job or of the user's month does not suffice.
+    `BudgetExceeded` when the budget of the job or of the user's month does not suffice. Of two
+    runs at the same moment that fit only one by one, both may be refused, never both let in.
     """
     limits = settings()
     if limits.job_budget_dollars is None and limits.user_budget_dollars is None:
         return None
     cost, month = expected.dollars or 0.0, month_of(time.time())
+    before = clients.state().spent(user, month).get(run)
+    clients.state().put_spent(user, month, run, cost if before is None else max(cost, before))
     spent = clients.state().spent(user, month)
     spent.pop(run, None)
     left = []
@@ -78,12 +81,13 @@ def reserve(user: str, run: str, expected: Estimate, job_dollars: float) -> floa
         left.append(("this month's", limits.user_budget_dollars, sum(spent.values())))
     for whose, budget, used in left:
         if used + cost > budget:
+            if before is None:
+                clients.state().forget_spent(user, month, run)
             raise BudgetExceeded(
                 f"{whose} budget is ${budget:.2f}, of which ${used:.2f} are spent or set aside; "
                 f"this training would cost about ${cost:.2f}",
                 fix="raise the budget, or train on fewer examples; what was live stays live",
             )
-    clients.state().put_spent(user, month, run, cost)
     return min(budget - used for _, budget, used in left)
 
 
@@ -94,7 +98,9 @@ def settle(run: FlowRun, now: float) -> float | None:
     if not uses or dollars is None:
         return None
     user, month = str(run.parameters.get("user", "")), month_of(uses[0].started_at)
-    clients.state().put_spent(user, month, run.name, round(dollars, 6))
+    # What was set aside for a run stays so until it has ended.
+    aside = 0.0 if run.end_time else clients.state().spent(user, month).get(run.name, 0.0)
+    clients.state().put_spent(user, month, run.name, round(max(dollars, aside), 6))
     return dollars
 
 

@@ -91,6 +91,7 @@ def test_a_months_budget_is_shared_by_a_users_runs_and_nobody_elses(
     with pytest.raises(BudgetExceeded, match="this month's budget") as refusal:
         billing.reserve("bob", "r3", EXPECTED, 0.0)
     assert "what was live stays live" in refusal.value.fix
+    assert set(clients.state().spent("bob", MONTH)) == {"r1", "r2"}
     assert billing.reserve("carol", "r1", EXPECTED, 0.0) == pytest.approx(0.25)
 
 
@@ -104,6 +105,16 @@ def test_a_run_that_has_ended_replaces_what_was_set_aside(
     assert clients.state().spent("dora", MONTH) == {
         "dora-run": pytest.approx(0.526 * 0.4 / 2, rel=0.05)
     }
+
+
+def test_what_is_set_aside_stays_so_while_the_run_goes_on(
+    prefect: SyncPrefectClient, tasks_environment: pytest.MonkeyPatch
+) -> None:
+    budgets(tasks_environment, user=10)
+    run = a_run(prefect, "gus", 1)
+    billing.reserve("gus", run.name, EXPECTED, 0.0)
+    assert billing.settle(run, time.time()) == pytest.approx(0.526 * 0.4 / 60, rel=0.1)
+    assert clients.state().spent("gus", MONTH) == {"gus-run": EXPECTED.dollars}
 
 
 def test_the_reaper_settles_what_no_pipeline_waits_for(prefect: SyncPrefectClient) -> None:
