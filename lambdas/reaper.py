@@ -6,15 +6,11 @@ Called every few minutes; calling it twice at once changes nothing.
 import json
 import os
 import time
-from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 import boto3
 
 from contracts import machine_tags
-
-_ALIVE: Final = ["pending", "running", "stopping", "stopped"]
-_IDS_PER_CALL: Final = 100
 
 
 def handler(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
@@ -27,14 +23,13 @@ def handler(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
 
 def reap(client: Any, stack: str, longest_seconds: float, now: float) -> dict[str, Any]:
     """Terminate overdue machines of one stack; return how many there were, and which."""
-    machines = list(_machines(client, stack))
+    machines = list(machine_tags.machines(client, stack))
     overdue = [
         str(machine["InstanceId"])
         for machine in machines
         if deadline(machine, longest_seconds) <= now
     ]
-    for start in range(0, len(overdue), _IDS_PER_CALL):
-        client.terminate_instances(InstanceIds=overdue[start : start + _IDS_PER_CALL])
+    machine_tags.end(client, overdue)
     return {"overdue": len(overdue), "alive": len(machines) - len(overdue), "ended": overdue}
 
 
@@ -50,15 +45,3 @@ def deadline(machine: Any, longest_seconds: float) -> float:
         return min(latest, float(int(tags[machine_tags.DEADLINE])))
     except (KeyError, ValueError):
         return latest
-
-
-def _machines(client: Any, stack: str) -> Iterator[Any]:
-    pages = client.get_paginator("describe_instances").paginate(
-        Filters=[
-            {"Name": f"tag:{machine_tags.STACK}", "Values": [stack]},
-            {"Name": "instance-state-name", "Values": _ALIVE},
-        ]
-    )
-    for page in pages:
-        for reservation in page["Reservations"]:
-            yield from reservation["Instances"]

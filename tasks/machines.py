@@ -20,10 +20,8 @@ from contracts.prices import machine_dollars
 from tasks import clients
 from tasks.settings import settings
 
-_LIVING: Final = ("pending", "running", "stopping", "stopped")
 # A machine needs so long to end by itself, and one just started may not be known to Prefect yet.
 GRACE_SECONDS: Final = 120.0
-_IDS_PER_CALL: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +74,7 @@ def end_leftovers() -> list[Machine]:
             for machine in living_machines()
         ]
     ended = [machine.instance_id for machine in judged if machine.why_ended]
-    for start in range(0, len(ended), _IDS_PER_CALL):
-        clients.ec2().terminate_instances(InstanceIds=ended[start : start + _IDS_PER_CALL])
+    machine_tags.end(clients.ec2(), ended)
     for machine in judged:
         if machine.why_ended:
             get_run_logger().warning("ended %s: %s", machine.instance_id, machine.why_ended)
@@ -100,19 +97,7 @@ def report_machines(machines: list[Machine]) -> None:
 
 def living_machines() -> Iterator[Machine]:
     """Every machine of this stack that exists now."""
-    pages = (
-        clients.ec2()
-        .get_paginator("describe_instances")
-        .paginate(
-            Filters=[
-                {"Name": f"tag:{machine_tags.STACK}", "Values": [settings().stack]},
-                {"Name": "instance-state-name", "Values": list(_LIVING)},
-            ]
-        )
-    )
-    for page in pages:
-        for reservation in page["Reservations"]:
-            yield from (_machine(instance) for instance in reservation["Instances"])
+    yield from map(_machine, machine_tags.machines(clients.ec2(), settings().stack))
 
 
 def _machine(instance: Any) -> Machine:

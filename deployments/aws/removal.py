@@ -20,9 +20,7 @@ from deployments.stack_events import EventFeed, Say
 from deployments.template import Template
 from tasks.training_identity import remove_identity, role_path
 
-_ALIVE: Final = ["pending", "running", "shutting-down", "stopping", "stopped"]
-_COSTING: Final = frozenset({"pending", "running", "stopping", "stopped"})
-_IDS_PER_CALL: Final = 100
+_PRESENT: Final = (*machine_tags.COSTING, "shutting-down")
 _OBJECTS_PER_CALL: Final = 1_000
 _MACHINE_POLL_SECONDS: Final = 3.0
 _MACHINE_TIMEOUT_SECONDS: Final = 600.0
@@ -61,7 +59,7 @@ def take_inventory(account: Account, stack: str) -> Inventory:
     """Look for everything that bears the stack's name."""
     return Inventory(
         has_stack=_stack(account, stack).status() is not None,
-        machines=tuple(_machines(account, stack, _COSTING)),
+        machines=tuple(_machines(account, stack, machine_tags.COSTING)),
         functions=tuple(_functions(account, stack)),
         log_groups=tuple(_log_groups(account, stack)),
         roles=tuple(_roles(account, stack)),
@@ -103,11 +101,9 @@ def _stack(account: Account, name: str, say: Say | None = None) -> Stack:
 
 def _end_machines(account: Account, stack: str, machines: tuple[str, ...]) -> None:
     """And wait until they are gone: the security group cannot be deleted while one is in it."""
-    ec2 = account.client("ec2")
-    for start in range(0, len(machines), _IDS_PER_CALL):
-        ec2.terminate_instances(InstanceIds=list(machines[start : start + _IDS_PER_CALL]))
+    machine_tags.end(account.client("ec2"), list(machines))
     deadline = time.monotonic() + _MACHINE_TIMEOUT_SECONDS
-    while left := list(_machines(account, stack, frozenset(_ALIVE))):
+    while left := list(_machines(account, stack, _PRESENT)):
         if time.monotonic() > deadline:
             raise ExemplarError(
                 f"{left[0]} has not ended after {_MACHINE_TIMEOUT_SECONDS:.0f} s",
@@ -116,20 +112,9 @@ def _end_machines(account: Account, stack: str, machines: tuple[str, ...]) -> No
         time.sleep(_MACHINE_POLL_SECONDS)
 
 
-def _machines(account: Account, stack: str, states: frozenset[str]) -> Iterator[str]:
-    pages = (
-        account.client("ec2")
-        .get_paginator("describe_instances")
-        .paginate(
-            Filters=[
-                {"Name": f"tag:{machine_tags.STACK}", "Values": [stack]},
-                {"Name": "instance-state-name", "Values": sorted(states)},
-            ]
-        )
-    )
-    for page in pages:
-        for reservation in page["Reservations"]:
-            yield from (str(instance["InstanceId"]) for instance in reservation["Instances"])
+def _machines(account: Account, stack: str, states: tuple[str, ...]) -> Iterator[str]:
+    found = machine_tags.machines(account.client("ec2"), stack, states)
+    yield from (str(instance["InstanceId"]) for instance in found)
 
 
 def _functions(account: Account, stack: str) -> Iterator[str]:
