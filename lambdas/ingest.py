@@ -58,7 +58,8 @@ def start(project: Project, request: TrainRequest) -> Job:
     if job.state.is_final or job.flow_run_id:
         return job
     # The run's id is the job's, so a second call after a crash between these lines is harmless.
-    run_id = orchestrator.start_pipeline(project, job.job_id, request)
+    with state.starting(project.user, "pipeline", job.job_id) as others:
+        run_id = orchestrator.start_pipeline(project, job.job_id, request, others)
     state.update_job(project, job.job_id, flow_run_id=run_id)
     state.update_project(project, last_job=job.job_id, last_upload=request.upload)
     return replace(job, flow_run_id=run_id)

@@ -7,12 +7,13 @@ import random
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Collection
 from typing import Any
 
 from contracts.errors import Unavailable
 from contracts.identity import Project
 from contracts.requests import TrainRequest
-from contracts.turns import queue_of
+from contracts.turns import TURNS, queue_of
 
 _ATTEMPTS = 6
 _TIMEOUT_SECONDS = 10.0  # giving up on a busy server only gives it more to do
@@ -20,20 +21,24 @@ _PATIENCE_SECONDS = 20.0  # of the 29 that the API's function has
 _UNFINISHED = ["SCHEDULED", "PENDING", "RUNNING", "PAUSED"]
 
 
-def start_pipeline(project: Project, job_id: str, request: TrainRequest) -> str:
+def start_pipeline(
+    project: Project, job_id: str, request: TrainRequest, others: Collection[str] = ()
+) -> str:
     """Create the job's flow run and return its id; the same job gives the same run.
 
-    Raises `Unavailable` when Prefect does not answer or does not know the deployment.
+    `others` are the user's jobs whose runs are being created at this moment. Raises `Unavailable`
+    when Prefect does not answer or does not know the deployment.
     """
     deployment = _call("GET", f"/deployments/name/{os.environ['EXEMPLAR_PIPELINE']}")
-    unfinished = _call("POST", "/flow_runs/count", _unfinished(project.user, deployment["id"]))
+    runs = _call("POST", "/flow_runs/filter", _unfinished(project.user, deployment["id"]))
+    unfinished = {run["idempotency_key"] for run in runs} | set(others)
     run = _call(
         "POST",
         f"/deployments/{deployment['id']}/create_flow_run",
         {
             "name": f"{project.slug}-{job_id}",
             "idempotency_key": job_id,
-            "work_queue_name": queue_of(unfinished),
+            "work_queue_name": queue_of(len(unfinished - {job_id})),
             "tags": job_tags(project, job_id),
             "parameters": {
                 "user": project.user,
@@ -56,7 +61,8 @@ def _unfinished(user: str, deployment_id: str) -> dict[str, Any]:
             "tags": {"all_": [f"user:{user}"]},
             "state": {"type": {"any_": _UNFINISHED}},
             "deployment_id": {"any_": [deployment_id]},
-        }
+        },
+        "limit": TURNS,  # more than so many make no difference
     }
 
 

@@ -7,12 +7,15 @@
 | PROJECT#{slug}     | VERSION#{model}    | a model version once promoted  |
 | PROJECT#{slug}     | KEYS               | hashes of the endpoint's keys  |
 | USER#{user}        | SPENT#{month}#{run}| what one training run has cost |
+| USER#{user}        | STARTING#{kind}    | runs that are being created    |
 | PACE               | {model}#{recipe}   | how long trainings have taken  |
 | TOKEN#{hash}       | TOKEN              | the user a token belongs to    |
 """
 
 import hashlib
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +28,9 @@ from lambdas.table import Key, Table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+
+_LOST_SECONDS = 120.0  # after which a run is not being created any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +166,24 @@ class State:
         items = self._table.query(f"PROJECT#{project.slug}", "VERSION#")
         found = [VersionRecord(**_only(item, VersionRecord)) for item in items]
         return sorted(found, key=lambda record: record.promoted_at, reverse=True)
+
+    # Turns
+
+    @contextmanager
+    def starting(self, user: str, kind: str, run: str) -> Iterator[set[str]]:
+        """Name a run while it is being created; yields the user's that were named before it.
+
+        Of runs created at the same moment each sees those before it: nobody counts for two. One
+        that could not be created stays named for a while, and keeps its place when tried again.
+        """
+        key, now = (f"USER#{user}", f"STARTING#{kind}"), time.time()
+        mark = f"{now:.3f}#{run}"
+        before = self._table.add_to_set(key, "runs", {mark})
+        lost = {one for one in before if float(one.partition("#")[0]) < now - _LOST_SECONDS}
+        own = {one for one in before - lost if one.partition("#")[2] == run}
+        others = {one for one in before - lost - own if not own or one < min(own)}
+        yield {one.partition("#")[2] for one in others}
+        self._table.remove_from_set(key, "runs", {mark} | own | lost)
 
     # Time and money
 

@@ -86,22 +86,24 @@ class Table:
             ExpressionAttributeValues=_to_item(values),
         )
 
-    def add_to_set(self, key: Key, name: str, values: set[str]) -> None:
-        """Put strings into a set; it and the item are made when absent."""
-        self._change_set("ADD", key, name, values)
+    def add_to_set(self, key: Key, name: str, values: set[str]) -> set[str]:
+        """Put strings into a set, made when absent; return what was in it before."""
+        return self._change_set("ADD", key, name, values)
 
     def remove_from_set(self, key: Key, name: str, values: set[str]) -> None:
         """Take strings out of a set; absent ones change nothing."""
         self._change_set("DELETE", key, name, values)
 
-    def _change_set(self, action: str, key: Key, name: str, values: set[str]) -> None:
-        self._client.update_item(
+    def _change_set(self, action: str, key: Key, name: str, values: set[str]) -> set[str]:
+        answer = self._client.update_item(
             TableName=self._name,
             Key=_key_item(key),
             UpdateExpression=f"{action} #name :values",
             ExpressionAttributeNames={"#name": name},
             ExpressionAttributeValues=_to_item({":values": values}),
+            ReturnValues="UPDATED_OLD",
         )
+        return set(_from_item(answer.get("Attributes", {})).get(name, ()))
 
 
 def _unless_condition_fails(call: Callable[..., Any], **arguments: Any) -> bool:

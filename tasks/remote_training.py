@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from prefect import task
@@ -17,7 +18,7 @@ from prefect.states import Cancelling
 from contracts.errors import ExemplarError
 from contracts.estimate import Estimate, Machine, estimate
 from contracts.status import Stage
-from contracts.turns import queue_of
+from contracts.turns import TURNS, queue_of
 from lambdas.orchestrator import job_tags
 from models.recipe import Recipe
 from tasks import billing, clients, registry, storage
@@ -186,19 +187,27 @@ def _attempt(
 ) -> FlowRun:
     """The flow run of one attempt; asking again for the same attempt finds the same run."""
     user, name = progress.project.user, training.run_name(progress, number)
-    with get_client(sync_client=True) as client:
-        queue = queue_of(_unfinished(client, user))
-    return run_deployment(  # type: ignore[return-value]  # the synchronous form returns the run
+    asked_for = partial(
+        run_deployment,
         settings().training_deployment,
         parameters=training.parameters,
         flow_run_name=name,
         idempotency_key=name,
         tags=job_tags(progress.project, progress.job_id) if progress.job_id else [f"user:{user}"],
-        work_queue_name=queue,
         job_variables=_job_variables(progress, training, name, earlier),
-        timeout=settings().training_wait_seconds if wait else 0,
         poll_interval=settings().training_poll_seconds,
     )
+    with (
+        get_client(sync_client=True) as client,
+        clients.state().starting(user, "training", name) as others,
+    ):
+        unfinished = (_unfinished(client, user) | others) - {name}
+        run = asked_for(work_queue_name=queue_of(len(unfinished)), timeout=0)
+    if wait:
+        run = asked_for(
+            work_queue_name=run.work_queue_name, timeout=settings().training_wait_seconds
+        )
+    return run  # type: ignore[return-value]  # the synchronous form returns the run
 
 
 def _job_variables(
@@ -214,12 +223,13 @@ def _job_variables(
     return budget | ({"instance_profile": profile} if profile else {})
 
 
-def _unfinished(client: SyncPrefectClient, user: str) -> int:
-    """How many trainings of a user wait or run."""
+def _unfinished(client: SyncPrefectClient, user: str) -> set[str]:
+    """Names of trainings of a user that wait or run; more than there are turns do not matter."""
     deployment = client.read_deployment_by_name(settings().training_deployment)
     wanted = {
         "deployment_id": {"any_": [deployment.id]},
         "tags": {"all_": [f"user:{user}"]},
         "state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING", "PAUSED"]}},
     }
-    return client.count_flow_runs(flow_run_filter=FlowRunFilter.model_validate(wanted))
+    runs = client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(wanted), limit=TURNS)
+    return {run.name for run in runs}

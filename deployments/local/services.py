@@ -174,4 +174,7 @@ def flow_environment(layout: Layout, outputs: StackOutputs) -> dict[str, str]:
         # The default of ten seconds would be most of a small job's time.
         "PREFECT_WORKER_QUERY_SECONDS": "1",
         "PREFECT_WORKER_HEARTBEAT_SECONDS": "10",
+        # SQLite turns a writer away who meets another, and a crowd of runs meets often. The pauses
+        # double, so this is for minutes; the default of five has cost jobs.
+        "PREFECT_CLIENT_MAX_RETRIES": "8",
     }

@@ -1,6 +1,7 @@
 """Starting pipelines on a real Prefect server."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 from prefect import flow
@@ -77,3 +78,10 @@ def test_queues_are_served_by_priority_and_keep_their_settings(prefect: Any) -> 
     create_queues(prefect, "many", 8)
     again = {queue.name: queue for queue in prefect.read_work_queues(work_pool_name="many")}
     assert again["turn-2"].concurrency_limit == 5
+
+
+def test_jobs_that_are_being_started_count_before_prefect_knows_them(prefect: Any) -> None:
+    run = orchestrator.start_pipeline(
+        Project("cat", "cats"), "c9", TrainRequest(upload="u1"), {"c7", "c8", "c9"}
+    )
+    assert prefect.read_flow_run(UUID(run)).work_queue_name == "turn-3"
