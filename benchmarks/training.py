@@ -23,11 +23,12 @@ from models import zoo
 from models.bundle_writer import write_bundle
 from models.calibration import fit_temperature
 from models.checkpoints import EpochResult, load_best
+from models.data import TrainingData
 from models.draft import draft_graph, fit_head
 from models.encoder import extract
 from models.export import export_encoder, export_onnx, parity_error
 from models.recipe import Recipe
-from models.training import TrainingData, train
+from models.training import train
 from serving.predictor import Predictor
 
 TEST_SHARE = 0.30
