@@ -1,6 +1,7 @@
 """The processes of one training on this node: started, watched and ended together."""
 
 import os
+import socket
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -101,6 +102,7 @@ class Ranks:
             "TORCHELASTIC_RUN_ID": "exemplar",  # by which Lightning knows that it is not alone
             "TORCHELASTIC_USE_AGENT_STORE": "True",  # the store is here, not in the first process
             "OMP_NUM_THREADS": str(threads),
+            **(_loopback() if self._hardware.nodes == 1 else {}),
             "PYTHONPATH": os.pathsep.join(filter(None, path)),
         }
 
@@ -131,3 +133,9 @@ class Ranks:
 
     def _log(self, local_rank: int) -> Path:
         return self._folder / f"{local_rank}.log"
+
+
+def _loopback() -> dict[str, str]:
+    """Keep gloo on loopback: left alone it takes the address that the machine's name stands for."""
+    names = [name for _, name in socket.if_nameindex() if name.startswith("lo")]
+    return {"GLOO_SOCKET_IFNAME": names[0]} if names else {}

@@ -1,4 +1,4 @@
-"""Trainings on two CPU processes (gloo): each takes some seconds to start."""
+"""Trainings on two processes, which take some seconds to start: on CPU (gloo), or on two GPUs."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ from models.zoo import build
 from tests.emulator_process import free_port
 from tests.models.test_training import ENDLESS, RECIPE, Killed, digits
 
-TWO = Hardware(2, "cpu")
+TWO = Hardware(2, "gpu" if torch.cuda.device_count() > 1 else "cpu")
 # 105 pictures in batches of 8 leave a batch of one, 37 do not divide by two.
 TRAINED, VALIDATED = 105, 37
 
