@@ -23,11 +23,13 @@ from models import zoo
 from models.bundle_writer import write_bundle
 from models.calibration import fit_temperature
 from models.checkpoints import EpochResult, load_best
+from models.data import TrainingData
 from models.draft import draft_graph, fit_head
 from models.encoder import extract
 from models.export import export_encoder, export_onnx, parity_error
+from models.hardware import detected
 from models.recipe import Recipe
-from models.training import TrainingData, train
+from models.training import train
 from serving.predictor import Predictor
 
 TEST_SHARE = 0.30
@@ -110,7 +112,7 @@ def draft(pictures: Pictures, weights: Path, scratch: Path) -> float:
 
 def fine_tune(pictures: Pictures, weights: Path, scratch: Path, recipe: Recipe) -> float:
     data = TrainingData(*pictures.of(TRAIN), *pictures.of(VALIDATION), pictures.classes)
-    trained = train(recipe, data, weights, scratch / "run", on_epoch=show)
+    trained = train(recipe, data, weights, scratch / "run", on_epoch=show, hardware=detected())
     classifier, _ = load_best(trained.best_checkpoint)
     graph = export_onnx(classifier, zoo.backbone_named(recipe.backbone).preprocessing.size)
     score = served_accuracy(pictures, graph, recipe.name, 1.0, scratch / "tuned")

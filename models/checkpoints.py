@@ -1,5 +1,6 @@
 """What training leaves on disk: the last epoch to go on from, and the best one to use."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -107,7 +108,8 @@ class Keeper(lightning.Callback):
             "classes": len(weights["head.bias"]),
             "weights": weights,
         }
-        part = target.with_suffix(".part")
+        # Several processes write the same when they resume together.
+        part = target.with_suffix(f".{os.getpid()}.part")
         torch.save(content, part)
         part.replace(target)
         return target
@@ -127,16 +129,27 @@ class Keeper(lightning.Callback):
         """Write the checkpoints, then tell the caller, then decide whether to go on."""
         result = self._result(trainer, pl_module)
         self.speeds.append(result.images_per_second)
-        self.record(result, pl_module, pl_module.val_logits)
         target = self.folder / LAST_CHECKPOINT
         part = target.with_suffix(".part")
-        trainer.save_checkpoint(part)
-        part.replace(target)
+        if trainer.is_global_zero:
+            self.record(result, pl_module, pl_module.val_logits)
+        trainer.save_checkpoint(part)  # all processes take part, the first one writes
+        if trainer.is_global_zero:
+            part.replace(target)
+            self._tell(result, target)
+        # One process decides for all: their clocks differ, and one going on alone would wait.
+        stop = trainer.is_global_zero and self._should_stop(result)
+        trainer.should_stop = trainer.strategy.broadcast(stop)
+
+    def _tell(self, result: EpochResult, checkpoint: Path) -> None:
         if self.on_checkpoint:
-            self.on_checkpoint(target)
+            self.on_checkpoint(checkpoint)
         if self.on_epoch:
             self.on_epoch(result)
-        trainer.should_stop = self._is_out_of_patience(result) or self._is_out_of_time(result)
+
+    def seconds_left(self) -> float | None:
+        """Time until the budget is spent, may be negative; None without a budget."""
+        return None if self._deadline is None else self._deadline - time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
         """Travel inside the last checkpoint."""
@@ -173,12 +186,16 @@ class Keeper(lightning.Callback):
             images_per_second=pictures / max(self._training_ended - self._epoch_started, 1e-9),
         )
 
+    def _should_stop(self, result: EpochResult) -> bool:
+        return self._is_out_of_patience(result) or self._is_out_of_time(result)
+
     def _is_out_of_patience(self, result: EpochResult) -> bool:
         assert self.best is not None
         return result.epoch - self.best.result.epoch >= self.recipe.patience
 
     def _is_out_of_time(self, result: EpochResult) -> bool:
-        return self._deadline is not None and time.monotonic() + result.seconds > self._deadline
+        left = self.seconds_left()
+        return left is not None and result.seconds > left
 
 
 def weights_of(module: FineTuning) -> Weights:
@@ -198,6 +215,13 @@ def check_last(path: Path) -> None:
             f"{path.name} is no checkpoint to resume from: {str(error)[:200]}",
             fix=f"give a {LAST_CHECKPOINT} that training wrote, or start anew",
         ) from error
+
+
+def restore(path: Path, module: FineTuning, keeper: Keeper) -> None:
+    """Give both the state of a checkpoint of `Keeper`. Raises `InvalidRequest` as that does."""
+    saved = torch.load(path, map_location="cpu", weights_only=True)
+    keeper.load_state_dict(saved["callbacks"][keeper.state_key])
+    module.load_state_dict(saved["state_dict"])
 
 
 def load_best(path: Path) -> tuple[zoo.Classifier, Recipe]:

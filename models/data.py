@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,17 @@ from serving.preprocess import crop, decode
 _CHUNK = 256  # pictures in flight while decoding
 
 Batch = tuple[torch.Tensor, torch.Tensor]  # (n, size, size, 3) uint8 and (n,) int64
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """Pictures on this machine and their class indices. Test pictures never come here."""
+
+    train_paths: Sequence[Path]
+    train_labels: Sequence[int]
+    validation_paths: Sequence[Path]
+    validation_labels: Sequence[int]
+    classes: tuple[str, ...]
 
 
 class PictureSet(torch.utils.data.Dataset[Batch]):

@@ -1,6 +1,7 @@
 """One training step and its schedule, as a Lightning module."""
 
 import math
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from models.torchlibs import lightning, torch, torchmetrics
 from models.zoo import Classifier, frozen_copy, in_channels_last, pooled
 
 nn = torch.nn
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm)
 
 
 class FineTuning(lightning.LightningModule):
@@ -71,16 +72,23 @@ class FineTuning(lightning.LightningModule):
 
     @override
     def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
-        """Cross-entropy of an augmented batch; it applies the softmax itself."""
+        """Cross-entropy of an augmented batch."""
+        loss = self.batch_loss(batch, Draw(len(batch[1])))
+        self.train_loss.update(loss.detach(), len(batch[1]))
+        return loss
+
+    def batch_loss(self, batch: Batch, draw: "Draw") -> torch.Tensor:
+        """Mean cross-entropy of an augmented batch; it applies the softmax itself."""
         pixels, labels = batch
         # Augmentation and dropout depend on seed and step alone, so a resumed run repeats them.
-        torch.manual_seed(self.recipe.seed * 1_000_003 + self.global_step)
-        logits = self.logits(augment(self.to_input(pixels), self.recipe))
-        loss = nn.functional.cross_entropy(
-            logits, labels, label_smoothing=self.recipe.label_smoothing
+        seed = self.recipe.seed * 1_000_003 + self.global_step
+        torch.manual_seed(seed)
+        images = augment(self.to_input(pixels), self.recipe, draw)
+        if draw.rank > 0:  # dropout differs between processes; the shift keeps seeds apart
+            torch.manual_seed(seed + (draw.rank << 52))
+        return nn.functional.cross_entropy(
+            self.logits(images), labels, label_smoothing=self.recipe.label_smoothing
         )
-        self.train_loss.update(loss.detach(), len(labels))
-        return loss
 
     @override
     def validation_step(self, batch: Batch, batch_index: int) -> None:
@@ -162,32 +170,49 @@ def set_head(
         classifier.head.bias.copy_(torch.from_numpy(bias))
 
 
-def augment(images: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Random numbers for a batch of `count` pictures, of which this process has only `rows`.
+
+    All are drawn, so that a picture is augmented alike on any number of processes.
+    """
+
+    count: int
+    rows: slice = field(default_factory=lambda: slice(None))
+    rank: int = 0
+
+    def uniform(self, low: float, high: float) -> torch.Tensor:
+        """One number for each picture of this process, `(n,)`."""
+        return torch.empty(self.count).uniform_(low, high)[self.rows]
+
+
+def augment(images: torch.Tensor, recipe: Recipe, draw: Draw | None = None) -> torch.Tensor:
     """Crop, mirror and re-light every picture `(n, 3, size, size)` in its own way, in one go."""
     count = len(images)
-    area = torch.empty(count).uniform_(recipe.smallest_crop, 1.0)
-    aspect = torch.empty(count).uniform_(-0.2, 0.2).exp()  # of the crop: up to 1.2 : 1 either way
+    draw = draw or Draw(count)
+    area = draw.uniform(recipe.smallest_crop, 1.0)
+    aspect = draw.uniform(-0.2, 0.2).exp()  # of the crop: up to 1.2 : 1 either way
     half_width = (area * aspect).sqrt().clamp(max=1.0)
     half_height = (area / aspect).sqrt().clamp(max=1.0)
-    mirror = 1.0 - 2.0 * (torch.rand(count) < 0.5).float() if recipe.flip else torch.ones(count)
+    mirror = 1.0 - 2.0 * (draw.uniform(0, 1) < 0.5).float() if recipe.flip else torch.ones(count)
     transform = torch.zeros(count, 2, 3)
     transform[:, 0, 0] = half_width * mirror
     transform[:, 1, 1] = half_height
-    transform[:, 0, 2] = (1 - half_width) * torch.empty(count).uniform_(-1, 1)
-    transform[:, 1, 2] = (1 - half_height) * torch.empty(count).uniform_(-1, 1)
+    transform[:, 0, 2] = (1 - half_width) * draw.uniform(-1, 1)
+    transform[:, 1, 2] = (1 - half_height) * draw.uniform(-1, 1)
     grid = nn.functional.affine_grid(
         transform.to(images.device), list(images.shape), align_corners=False
     )
     views = nn.functional.grid_sample(
         images, grid, mode="bilinear", padding_mode="reflection", align_corners=False
     )
-    return _relight(views, recipe.jitter)
+    return _relight(views, recipe.jitter, draw)
 
 
-def _relight(images: torch.Tensor, jitter: float) -> torch.Tensor:
+def _relight(images: torch.Tensor, jitter: float, draw: Draw) -> torch.Tensor:
     """Change contrast around each picture's mean, and brightness, by at most `jitter` each."""
     shape, device = (len(images), 1, 1, 1), images.device
-    contrast = 1 + torch.empty(shape).uniform_(-jitter, jitter).to(device)
-    brightness = torch.empty(shape).uniform_(-jitter, jitter).to(device)
+    contrast = 1 + draw.uniform(-jitter, jitter).view(shape).to(device)
+    brightness = draw.uniform(-jitter, jitter).view(shape).to(device)
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
     return (images - mean) * contrast + mean + brightness

@@ -20,7 +20,7 @@ class Recipe:
     epochs: int = 6  # of stage 2; one epoch sees every training example once
     unfrozen_blocks: int = 5  # counted from the backbone's end; 0 leaves stage 1's model
     solve_head: bool = True  # stage 1; only of use with pretrained weights
-    batch_size: int = 32  # examples per step
+    batch_size: int = 32  # examples per step, on all devices together
     learning_rate: float = 1e-4  # peak, of the unfrozen blocks
     head_learning_rate: float = 3e-5  # peak, of the classifier, which is solved already
     weight_decay: float = 0.01  # per step, decoupled (AdamW)

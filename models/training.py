@@ -1,11 +1,8 @@
 """Training a classifier: head, blocks, average; resumable after every epoch."""
 
-import logging
 import signal
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -18,22 +15,13 @@ from models import zoo
 from models.averaging import SHARES, interpolated
 from models.calibration import calibrated_log_loss
 from models.checkpoints import Candidate, EpochResult, Keeper, check_last, weights_of
-from models.data import PictureSet, batches, decoded
+from models.data import PictureSet, TrainingData, batches
 from models.draft import fit_head, refit
+from models.fitting import fine_tuner, picture_sets, quiet
+from models.hardware import ONE_PROCESS, Hardware
 from models.module import FineTuning, set_head
 from models.recipe import Recipe
 from models.torchlibs import lightning, torch
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingData:
-    """Pictures on this machine and their class indices. Test pictures never come here."""
-
-    train_paths: Sequence[Path]
-    train_labels: Sequence[int]
-    validation_paths: Sequence[Path]
-    validation_labels: Sequence[int]
-    classes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +50,7 @@ def train(
     on_checkpoint: Callable[[Path], None] | None = None,
     loggers: Sequence[Any] = (),
     budget_seconds: float | None = None,
+    hardware: Hardware = ONE_PROCESS,
 ) -> Trained:
     """Fine-tune and keep what has the least (calibrated) loss on the validation part.
 
@@ -72,7 +61,10 @@ def train(
     with it; given as `resume_from`, that one file continues with the next epoch. A callback's
     exception ends training. No epoch starts that would outlast `budget_seconds`.
     Without `weights` the whole network is trained from scratch.
-    Raises `InvalidRequest` for weights or a checkpoint that do not fit.
+    On more `hardware` than one device, stage 2 runs in processes of its own; the recipe's batch is
+    that of all of them together, and a checkpoint continues on any number of them.
+    Raises `InvalidRequest` for weights or a checkpoint that do not fit, and `RankFailed` (see
+    `models.ranks`) when one of several processes ends before the training does.
     """
     started = time.monotonic()
     if weights is None:
@@ -87,33 +79,88 @@ def train(
         on_epoch=on_epoch,
         on_checkpoint=on_checkpoint,
     )
-    with _quiet():
+    with quiet():
         lightning.seed_everything(recipe.seed, verbose=False)
-        learn, check = _decode(recipe, data, checkpoint_dir)
+        learn, check = picture_sets(recipe, data, checkpoint_dir)
         module = _module(recipe, data, weights, len(learn))
         if recipe.solve_head and resume_from is None:
             _solve_head(module, learn, check, keeper)
-        try:
-            _trainer(recipe, keeper, loggers).fit(
-                module,
-                batches(learn, recipe.batch_size, recipe.seed, shuffle=True),
-                batches(check, recipe.batch_size),
-                ckpt_path=resume_from,
-                weights_only=True,
-            )
-        except lightning.utilities.exceptions.SIGTERMException as stop:
-            # Lightning's exception leaves with status 0, which would pass for success.
-            raise SystemExit(128 + signal.SIGTERM) from stop
+        if hardware.processes == 1:
+            _fit(module, learn, check, keeper, loggers, resume_from)
+        else:
+            _fit_distributed(module, data, hardware, keeper, loggers, resume_from)
         chosen = _average(module, check, keeper) if keeper.first else keeper.best
     assert chosen is not None
     return _trained(keeper, chosen, time.monotonic() - started)
 
 
-def _decode(recipe: Recipe, data: TrainingData, folder: Path) -> tuple[PictureSet, PictureSet]:
-    preprocessing = zoo.backbone_named(recipe.backbone).preprocessing
-    learn = decoded(data.train_paths, preprocessing, folder / "pixels")
-    check = decoded(data.validation_paths, preprocessing, folder / "pixels")
-    return PictureSet(learn, data.train_labels), PictureSet(check, data.validation_labels)
+def join_training(
+    recipe: Recipe,
+    data: TrainingData,
+    weights: Path | None,
+    checkpoint_dir: Path,
+    hardware: Hardware,
+    *,
+    resume_from: Path | None = None,
+) -> None:
+    """Lend this machine's devices to `train` on node 0, with the same arguments as there.
+
+    Returns when stage 2 is over; only node 0 has the result.
+    Raises `InvalidRequest` where node 0 trains something else, and `RankFailed`.
+    """
+    if weights is None:
+        recipe = recipe.from_scratch()
+    checkpoint_dir.mkdir(parents=True, exist_ok=True)
+    keeper = Keeper(checkpoint_dir, recipe)
+    with quiet():
+        lightning.seed_everything(recipe.seed, verbose=False)
+        learn, _ = picture_sets(recipe, data, checkpoint_dir)
+        module = _module(recipe, data, weights, len(learn))
+        _fit_distributed(module, data, hardware, keeper, (), resume_from)
+
+
+def _fit(
+    module: FineTuning,
+    learn: PictureSet,
+    check: PictureSet,
+    keeper: Keeper,
+    loggers: Sequence[Any],
+    resume_from: Path | None,
+) -> None:
+    recipe = keeper.recipe
+    try:
+        fine_tuner(recipe, keeper, loggers, devices=1).fit(
+            module,
+            batches(learn, recipe.batch_size, recipe.seed, shuffle=True),
+            batches(check, recipe.batch_size),
+            ckpt_path=resume_from,
+            weights_only=True,
+        )
+    except lightning.utilities.exceptions.SIGTERMException as stop:
+        # Lightning's exception leaves with status 0, which would pass for success.
+        raise SystemExit(128 + signal.SIGTERM) from stop
+
+
+def _fit_distributed(
+    module: FineTuning,
+    data: TrainingData,
+    hardware: Hardware,
+    keeper: Keeper,
+    loggers: Sequence[Any],
+    resume_from: Path | None,
+) -> None:
+    from models import distributed, rank_request  # not needed by one process
+
+    left = keeper.seconds_left()
+    request = rank_request.RankRequest(
+        recipe=keeper.recipe,
+        data=data,
+        hardware=hardware,
+        checkpoint_dir=keeper.folder,
+        resume_from=resume_from,
+        deadline=None if left is None else time.time() + left,
+    )
+    distributed.fit(request, module, keeper, loggers)
 
 
 def _module(recipe: Recipe, data: TrainingData, weights: Path | None, rows: int) -> FineTuning:
@@ -208,20 +255,6 @@ def _embed(module: FineTuning, pictures: PictureSet) -> "np.ndarray[Any, np.dtyp
     return np.concatenate(rows)
 
 
-def _trainer(recipe: Recipe, keeper: Keeper, loggers: Sequence[Any]) -> Any:
-    return lightning.Trainer(
-        max_epochs=recipe.epochs,
-        callbacks=[keeper],
-        logger=list(loggers),
-        default_root_dir=keeper.folder,
-        devices=1,
-        enable_checkpointing=False,  # the keeper replaces files as a whole
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )
-
-
 def _trained(keeper: Keeper, chosen: Candidate, seconds: float) -> Trained:
     return Trained(
         best_checkpoint=keeper.write_best(chosen.weights),
@@ -234,18 +267,3 @@ def _trained(keeper: Keeper, chosen: Candidate, seconds: float) -> Trained:
         seconds=seconds,
         images_per_second=median(keeper.speeds or [0.0]),
     )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence Lightning's hints, which suggest what is decided here on purpose."""
-    logger = logging.getLogger("pytorch_lightning")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="pytorch_lightning")
-            warnings.filterwarnings("ignore", message=".*pytorch_lightning.*")
-            yield
-    finally:
-        logger.setLevel(level)

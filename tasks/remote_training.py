@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from prefect import task
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -202,12 +202,11 @@ def _attempt(
         clients.state().starting(user, "training", name) as others,
     ):
         unfinished = (_unfinished(client, user) | others) - {name}
-        run = asked_for(work_queue_name=queue_of(len(unfinished)), timeout=0)
-    if wait:
-        run = asked_for(
-            work_queue_name=run.work_queue_name, timeout=settings().training_wait_seconds
-        )
-    return run  # type: ignore[return-value]  # the synchronous form returns the run
+        run = cast("FlowRun", asked_for(work_queue_name=queue_of(len(unfinished)), timeout=0))
+    if not wait:
+        return run
+    patience = settings().training_wait_seconds
+    return cast("FlowRun", asked_for(work_queue_name=run.work_queue_name, timeout=patience))
 
 
 def _job_variables(

@@ -2,7 +2,7 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -41,6 +41,12 @@ class Settings(BaseSettings):
     )
     training_wait_seconds: float = Field(
         86_400, gt=0, description="for one attempt, from its start in the queue to its end"
+    )
+    training_devices: Literal["auto"] | Annotated[int, Field(ge=1)] = Field(
+        "auto", description="per machine; auto takes every GPU there is, or else one process"
+    )
+    training_nodes: int = Field(
+        1, ge=1, description="machines that train together; more need torchrun's variables"
     )
     training_poll_seconds: float = Field(0.5, gt=0)
     job_budget_dollars: float | None = Field(

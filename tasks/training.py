@@ -22,9 +22,11 @@ from contracts.manifest import Example, Manifest, Split
 from contracts.status import Stage
 from models import calibration, zoo
 from models.checkpoints import LAST_CHECKPOINT, EpochResult, load_best
+from models.data import TrainingData
 from models.export import export_onnx, parity_error
+from models.hardware import detected
 from models.recipe import Recipe
-from models.training import Trained, TrainingData, train
+from models.training import Trained, join_training, train
 from serving.predictor import Predictor
 from tasks import bundles, registry, storage
 from tasks.drafting import NO_WEIGHTS
@@ -48,7 +50,10 @@ def train_model(
     budget_seconds: int,
     progress: Progress,
 ) -> str:
-    """Train (or go on training), export, check, store; return the model version."""
+    """Train (or go on training), export, check, store; return the model version.
+
+    On a node other than the first it only helps to train and returns "".
+    """
     started = time.monotonic()
     training = training_id(version, model, recipe_name, seed, progress.job_id)
     if finished := trained_version(project, training):
@@ -60,19 +65,26 @@ def train_model(
     )
     folder = settings().cache_dir / "trainings" / project.slug / training
     data = _training_data(manifest)
+    hardware = detected(settings().training_devices, settings().training_nodes)
+    resume_from = _last_checkpoint(project, training, folder)
+    weights_path = weights.path if weights else None
+    if hardware.node_rank > 0:
+        join_training(recipe, data, weights_path, folder, hardware, resume_from=resume_from)
+        return ""
     run_id = registry.run_of_training(project, training)
     trained = train(
         recipe,
         data,
-        weights.path if weights else None,
+        weights_path,
         folder,
-        resume_from=_last_checkpoint(project, training, folder),
+        resume_from=resume_from,
         on_epoch=_reporter(progress),
         on_checkpoint=lambda path: storage.put_file(
             ProjectKeys(project).checkpoint(training, LAST_CHECKPOINT), path
         ),
         loggers=[registry.lightning_logger(project, run_id)],
         budget_seconds=budget_seconds,
+        hardware=hardware,
     )
     progress.within(Stage.TRAIN, 0.97, "packing the trained model")
     model_version = _publish(manifest, version, recipe, trained, data)

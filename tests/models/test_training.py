@@ -11,9 +11,10 @@ import pytest
 
 from contracts.errors import InvalidRequest
 from models.checkpoints import LAST_CHECKPOINT, EpochResult, load_best
+from models.data import TrainingData
 from models.recipe import Recipe
 from models.torchlibs import torch
-from models.training import TrainingData, train
+from models.training import train
 from models.zoo import build
 from tests.models.pictures import write_digits
 
