@@ -48,6 +48,7 @@ class FineTuning(lightning.LightningModule):
         )
         self.register_buffer("scale", 1 / (255 * std), persistent=False)
         self.register_buffer("shift", mean / std, persistent=False)
+        self.train()  # Lightning takes a module's modes as they are and never calls this itself
 
     def to_input(self, pixels: torch.Tensor) -> torch.Tensor:
         """`(n, size, size, 3)` uint8 to the model's input, equal to serving's `normalise`."""

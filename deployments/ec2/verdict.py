@@ -1,8 +1,14 @@
 """What it means for a flow run that its machine has ended."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
-from typing import Final
+from typing import Any, Final, Self
+
+from prefect.client.schemas.objects import FlowRun
+
+from contracts import machine_tags as tags
 
 ENDED: Final = frozenset({"shutting-down", "terminated", "stopping", "stopped"})
 _INTERRUPTED: Final = frozenset(
@@ -13,6 +19,8 @@ _INTERRUPTED: Final = frozenset(
         "Server.ScheduledStop",
     }
 )
+# A machine needs so long to end by itself after its run.
+_GRACE: Final = timedelta(minutes=2)
 
 
 class Verdict(Enum):
@@ -35,6 +43,16 @@ class Ending:
     attempt: int
     reason: str  # EC2's StateReason code
 
+    @classmethod
+    def of(cls, instance: Mapping[str, Any], run: FlowRun) -> Self:
+        """From EC2's description of the machine and Prefect's of the run."""
+        return cls(
+            state_type=run.state.type.value if run.state else "",
+            run_count=run.run_count,
+            attempt=int(tags.of(instance).get(tags.ATTEMPT, run.run_count)),
+            reason=(instance.get("StateReason") or {}).get("Code", ""),
+        )
+
 
 def verdict(ending: Ending, max_interruptions: int) -> Verdict:
     """Judge by the run's state first: the machine may have ended because the run has."""
@@ -43,6 +61,17 @@ def verdict(ending: Ending, max_interruptions: int) -> Verdict:
     if ending.reason in _INTERRUPTED and ending.run_count <= max_interruptions:
         return Verdict.AGAIN
     return Verdict.CRASHED
+
+
+def is_over(instance: Mapping[str, Any], run: FlowRun, *, is_watched: bool) -> bool:
+    """Whether a machine has to go: at once where its run was called off before it began there."""
+    state = run.state
+    if state is None or not (state.is_final() or state.is_cancelling()):
+        return False
+    has_begun = run.run_count > int(tags.of(instance).get(tags.ATTEMPT, 0))
+    if not has_begun or (state.is_final() and not is_watched):
+        return True
+    return datetime.now(UTC) - state.timestamp > _GRACE
 
 
 def explanation(ending: Ending, instance_id: str) -> str:

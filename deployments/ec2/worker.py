@@ -1,19 +1,17 @@
 """Prefect worker of type `ec2`: one EC2 instance per flow run, ended when the run is."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Set
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
-import anyio
 import anyio.abc
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
-from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun
-from prefect.exceptions import InfrastructureNotFound, ObjectNotFound
+from prefect.exceptions import InfrastructureNotFound
 from prefect.states import AwaitingRetry, Failed
 from prefect.utilities.asyncutils import run_sync_in_worker_thread
 from prefect.utilities.engine import propose_state
@@ -24,15 +22,14 @@ from contracts.machine_use import MachineUse, from_labels, total_dollars
 from deployments.ec2.configuration import EC2JobConfiguration, EC2Variables
 from deployments.ec2.fleet import Fleet
 from deployments.ec2.launch import NoCapacity, Started, launch
+from deployments.ec2.outage import patiently
+from deployments.ec2.pool_runs import PoolRuns
 from deployments.ec2.request import Attempt, LaunchRefused
-from deployments.ec2.verdict import ENDED, Ending, Verdict, explanation, verdict
+from deployments.ec2.verdict import ENDED, Ending, Verdict, explanation, is_over, verdict
 
-_OUTAGE_PAUSE_SECONDS = 5.0
 _CAPACITY_PAUSE = timedelta(seconds=60)
 # A run that is pending for so long without a machine has lost the worker that took it.
 _STUCK = timedelta(minutes=2)
-# A machine needs so long to end by itself after its run.
-_GRACE = timedelta(minutes=2)
 
 T = TypeVar("T")
 
@@ -111,44 +108,53 @@ class EC2Worker(BaseWorker[EC2JobConfiguration, EC2Variables, EC2WorkerResult]):
         """Watch what a worker that has died left, and end what no run needs any more."""
         configuration = await self._plain_configuration()
         fleet = await self._fleet(configuration)
+        living = await fleet.living()
+        runs = await self._runs.by_id(tags.of(machine).get(tags.FLOW_RUN, "") for machine in living)
         with_machine = set()
-        for instance in await fleet.living():
-            labels = tags.of(instance)
-            run_id, instance_id = labels.get(tags.FLOW_RUN, ""), instance["InstanceId"]
-            with_machine.add(run_id)
-            if self._is_submitting(run_id):
-                continue
-            run = await self._read(run_id)
-            is_watched = instance_id in self._watched
-            if run is None or _is_over(instance, run, is_watched):
-                self._logger.warning("ending machine %s: its run is over", instance_id)
-                await fleet.terminate(instance_id)
-                with_machine.discard(run_id)
-            elif not is_watched:
-                self._watched.add(instance_id)
-                await self._note(run.id, instance, configuration)
-                self._logger.info("watching machine %s of %s", instance_id, run.name)
-                assert self._runs_task_group is not None
-                self._runs_task_group.start_soon(
-                    self._watch_adopted, fleet, instance_id, run, configuration
-                )
+        for machine in living:
+            run_id = tags.of(machine).get(tags.FLOW_RUN, "")
+            if self._is_submitting(run_id) or await self._keeps(
+                fleet, machine, runs.get(run_id), configuration
+            ):
+                with_machine.add(run_id)
         await self._end_cancelled(with_machine)
         await self._requeue_stuck(with_machine)
 
-    async def _end_cancelled(self, with_machine: set[str]) -> None:
-        """Prefect leaves a run that is cancelled while its machine boots to that machine."""
-        for run in await self._runs_in("CANCELLING"):
-            if str(run.id) not in with_machine:
-                await self._mark_flow_run_as_cancelled(
-                    run, state_updates={"message": "cancelled; its machine was ended"}
-                )
+    async def _keeps(
+        self,
+        fleet: Fleet,
+        machine: Mapping[str, Any],
+        run: FlowRun | None,
+        configuration: EC2JobConfiguration,
+    ) -> bool:
+        """End a machine that no run needs, watch one that nobody does; return whether it stays."""
+        instance_id = str(machine["InstanceId"])
+        is_watched = instance_id in self._watched
+        if run is None or is_over(machine, run, is_watched=is_watched):
+            self._logger.warning("ending machine %s: its run is over", instance_id)
+            await fleet.terminate(instance_id)
+            return False
+        if not is_watched:
+            self._watched.add(instance_id)
+            await self._note(run.id, machine, configuration)
+            self._logger.info("watching machine %s of %s", instance_id, run.name)
+            assert self._runs_task_group is not None
+            self._runs_task_group.start_soon(
+                self._watch_adopted, fleet, instance_id, run, configuration
+            )
+        return True
 
-    async def _requeue_stuck(self, with_machine: set[str]) -> None:
+    async def _end_cancelled(self, with_machine: Set[str]) -> None:
+        """Prefect leaves a run that is cancelled while its machine boots to that machine."""
+        for run in await self._left_alone("CANCELLING", with_machine):
+            await self._mark_flow_run_as_cancelled(
+                run, state_updates={"message": "cancelled; its machine was ended"}
+            )
+
+    async def _requeue_stuck(self, with_machine: Set[str]) -> None:
         """A worker that dies between taking a run and starting its machine leaves it pending."""
-        for run in await self._runs_in("PENDING"):
-            if str(run.id) in with_machine or run.state is None:
-                continue
-            if datetime.now(UTC) - run.state.timestamp > _STUCK:
+        for run in await self._left_alone("PENDING", with_machine):
+            if run.state and datetime.now(UTC) - run.state.timestamp > _STUCK:
                 self._logger.warning("run %s waits for a machine anew", run.name)
                 await propose_state(
                     self.client,
@@ -156,13 +162,12 @@ class EC2Worker(BaseWorker[EC2JobConfiguration, EC2Variables, EC2WorkerResult]):
                     flow_run_id=run.id,
                 )
 
-    async def _runs_in(self, state_type: str) -> list[FlowRun]:
-        """Runs of this pool that are in a state and are not being submitted now."""
-        wanted = FlowRunFilter.model_validate({"state": {"type": {"any_": [state_type]}}})
+    async def _left_alone(self, state_type: str, with_machine: Set[str]) -> list[FlowRun]:
+        """Runs of this pool in a state that have no machine and are not being given one now."""
         return [
             run
-            for run in await self.client.read_flow_runs(flow_run_filter=wanted)
-            if run.work_pool_name == self._work_pool_name and not self._is_submitting(str(run.id))
+            for run in await self._runs.in_state(state_type)
+            if str(run.id) not in with_machine and not self._is_submitting(str(run.id))
         ]
 
     async def _watch_adopted(
@@ -187,7 +192,7 @@ class EC2Worker(BaseWorker[EC2JobConfiguration, EC2Variables, EC2WorkerResult]):
             )
             await self._note(flow_run_id, instance, configuration, ended_at=time.time())
             run = await self._patiently(lambda: self.client.read_flow_run(flow_run_id))
-            ending = _ending(instance, run)
+            ending = Ending.of(instance, run)
             match verdict(ending, configuration.max_interruptions):
                 case Verdict.NOTHING:
                     return EC2WorkerResult(identifier=instance_id, status_code=0)
@@ -221,19 +226,7 @@ class EC2Worker(BaseWorker[EC2JobConfiguration, EC2Variables, EC2WorkerResult]):
         await self._patiently(lambda: self.client.update_flow_run_labels(flow_run_id, label))
 
     async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Repeat a call while Prefect or AWS does not answer: the machine goes on meanwhile."""
-        while True:
-            try:
-                return await call()
-            except (httpx.TransportError, BotoCoreError) as error:
-                self._logger.warning("no answer, trying again: %s", error)
-            except (httpx.HTTPStatusError, ClientError) as error:
-                status = getattr(error, "response", None)
-                code = status.status_code if isinstance(status, httpx.Response) else 500
-                if code < 500:
-                    raise
-                self._logger.warning("refused, trying again: %s", error)
-            await anyio.sleep(_OUTAGE_PAUSE_SECONDS)
+        return await patiently(call, self._logger)
 
     async def _refuse(
         self,
@@ -267,17 +260,15 @@ class EC2Worker(BaseWorker[EC2JobConfiguration, EC2Variables, EC2WorkerResult]):
             self._fleet_of_pool = Fleet(client, self._work_pool_name)
         return self._fleet_of_pool
 
+    @property
+    def _runs(self) -> PoolRuns:
+        return PoolRuns(self.client, self._work_pool_name)
+
     async def _plain_configuration(self) -> EC2JobConfiguration:
         """The pool's settings as they are for any run."""
         return await self.job_configuration.from_template_and_values(
             base_job_template=self.work_pool.base_job_template, values={}, client=self.client
         )
-
-    async def _read(self, flow_run_id: str) -> FlowRun | None:
-        try:
-            return await self.client.read_flow_run(UUID(flow_run_id))
-        except (ObjectNotFound, ValueError):
-            return None
 
     def _is_submitting(self, flow_run_id: str) -> bool:
         return any(str(run_id) == flow_run_id for run_id in self._submitting_flow_run_ids)
@@ -292,23 +283,3 @@ class EC2Worker(BaseWorker[EC2JobConfiguration, EC2Variables, EC2WorkerResult]):
             parameters=flow_run.parameters,
             spent_dollars=total_dollars(from_labels(flow_run.labels), time.time()) or 0.0,
         )
-
-
-def _is_over(instance: Mapping[str, Any], run: FlowRun, is_watched: bool) -> bool:
-    """Whether a machine has to go: at once where its run was called off before it began there."""
-    state = run.state
-    if state is None or not (state.is_final() or state.is_cancelling()):
-        return False
-    has_begun = run.run_count > int(tags.of(instance).get(tags.ATTEMPT, 0))
-    if not has_begun or (state.is_final() and not is_watched):
-        return True
-    return datetime.now(UTC) - state.timestamp > _GRACE
-
-
-def _ending(instance: dict[str, Any], run: FlowRun) -> Ending:
-    return Ending(
-        state_type=run.state.type.value if run.state else "",
-        run_count=run.run_count,
-        attempt=int(tags.of(instance).get(tags.ATTEMPT, run.run_count)),
-        reason=(instance.get("StateReason") or {}).get("Code", ""),
-    )

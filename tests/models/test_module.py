@@ -1,10 +1,14 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
 from contracts.bundle import Preprocessing
+from models.data import PictureSet, batches
+from models.fitting import quiet
 from models.module import FineTuning, augment
 from models.recipe import Recipe
-from models.torchlibs import torch
+from models.torchlibs import lightning, torch
 from models.zoo import ZOO, build
 
 CNN = ZOO["cnn"].preprocessing
@@ -41,6 +45,33 @@ def test_frozen_batch_norm_keeps_its_statistics() -> None:
     one_step(tuned)
     norms = [m for m in tuned.classifier.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     assert all(not norm.training and norm.running_mean.abs().max() == 0 for norm in norms)
+
+
+@pytest.mark.parametrize("freeze", [True, False])
+def test_batch_norm_is_frozen_in_a_real_training_too(freeze: bool) -> None:
+    """Lightning switches no modes by itself: what counts is how it finds them, in every epoch."""
+    tuned = module(unfrozen_blocks=5, freeze_batch_norm=freeze)
+    seen: list[bool] = []
+
+    class Watch(lightning.Callback):
+        def on_train_batch_start(self, trainer: Any, module: Any, *_: Any) -> None:
+            norms = [m for m in module.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+            seen.append(any(norm.training for norm in norms))
+
+    pixels = torch.randint(0, 256, (8, 64, 64, 3), dtype=torch.uint8)
+    pictures = batches(PictureSet(pixels.numpy(), [0, 1, 2, 0, 1, 2, 0, 1]), 8)
+    with quiet():
+        trainer = lightning.Trainer(
+            max_epochs=2,
+            accelerator="cpu",
+            logger=False,
+            callbacks=[Watch()],
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        trainer.fit(tuned, pictures, pictures)
+    assert seen == [not freeze] * 2
 
 
 @pytest.mark.parametrize("unfrozen", [0, 2, 5])
