@@ -73,7 +73,7 @@ class Cloud:
     def run(self, run_id: UUID) -> FlowRun:
         return self.client.read_flow_run(run_id)
 
-    def until(self, run_id: UUID, *names: str, seconds: float = 60) -> FlowRun:
+    def until(self, run_id: UUID, *names: str, seconds: float = 150) -> FlowRun:
         """Wait for one of the states, by name."""
         deadline = time.monotonic() + seconds
         while (run := self.run(run_id)).state is None or run.state.name not in names:
