@@ -202,11 +202,10 @@ def _attempt(
         clients.state().starting(user, "training", name) as others,
     ):
         unfinished = (_unfinished(client, user) | others) - {name}
-        run = asked_for(work_queue_name=queue_of(len(unfinished)), timeout=0)
+        queue = queue_of(len(unfinished))
+        run = asked_for(work_queue_name=queue, timeout=0)
     if wait:
-        run = asked_for(
-            work_queue_name=run.work_queue_name, timeout=settings().training_wait_seconds
-        )
+        run = asked_for(work_queue_name=queue, timeout=settings().training_wait_seconds)
     return run  # type: ignore[return-value]  # the synchronous form returns the run
 
 
