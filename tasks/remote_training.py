@@ -4,7 +4,6 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from prefect import task
@@ -185,28 +184,50 @@ def _attempt(
     wait: bool,
     earlier: Sequence[FlowRun] = (),
 ) -> FlowRun:
-    """The flow run of one attempt; asking again for the same attempt finds the same run."""
-    user, name = progress.project.user, training.run_name(progress, number)
-    asked_for = partial(
-        run_deployment,
-        settings().training_deployment,
-        parameters=training.parameters,
-        flow_run_name=name,
-        idempotency_key=name,
-        tags=job_tags(progress.project, progress.job_id) if progress.job_id else [f"user:{user}"],
-        job_variables=_job_variables(progress, training, name, earlier),
-        poll_interval=settings().training_poll_seconds,
-    )
-    with (
-        get_client(sync_client=True) as client,
-        clients.state().starting(user, "training", name) as others,
-    ):
+    """The flow run of one attempt; asking again for the same attempt finds the same run.
+
+    It is looked for before it is asked for: reading never makes a busy Prefect refuse.
+    """
+    name = training.run_name(progress, number)
+    with get_client(sync_client=True) as client:
+        wanted = FlowRunFilter.model_validate({"idempotency_key": {"any_": [name]}})
+        found = client.read_flow_runs(flow_run_filter=wanted, limit=1)
+        run = found[0] if found else _ask_for(client, progress, training, name, earlier)
+        return _ended(client, run) if wait else run
+
+
+def _ask_for(
+    client: SyncPrefectClient,
+    progress: Progress,
+    training: Training,
+    name: str,
+    earlier: Sequence[FlowRun],
+) -> FlowRun:
+    user = progress.project.user
+    variables = _job_variables(progress, training, name, earlier)
+    with clients.state().starting(user, "training", name) as others:
         unfinished = (_unfinished(client, user) | others) - {name}
-        queue = queue_of(len(unfinished))
-        run = asked_for(work_queue_name=queue, timeout=0)
-    if wait:
-        run = asked_for(work_queue_name=queue, timeout=settings().training_wait_seconds)
-    return run  # type: ignore[return-value]  # the synchronous form returns the run
+        return run_deployment(  # type: ignore[return-value]  # the synchronous form returns the run
+            settings().training_deployment,
+            parameters=training.parameters,
+            flow_run_name=name,
+            idempotency_key=name,
+            tags=job_tags(progress.project, progress.job_id)
+            if progress.job_id
+            else [f"user:{user}"],
+            work_queue_name=queue_of(len(unfinished)),
+            job_variables=variables,
+            timeout=0,
+        )
+
+
+def _ended(client: SyncPrefectClient, run: FlowRun) -> FlowRun:
+    """Wait for the run's end, or for so long as one may take."""
+    give_up_at = time.monotonic() + settings().training_wait_seconds
+    while not (run.state and run.state.is_final()) and time.monotonic() < give_up_at:
+        time.sleep(settings().training_poll_seconds)
+        run = client.read_flow_run(run.id)
+    return run
 
 
 def _job_variables(
