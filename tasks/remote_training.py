@@ -4,9 +4,9 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, cast
+from typing import Any, Final
 
+import httpx
 from prefect import task
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter
@@ -27,6 +27,8 @@ from tasks.progress import JobCancelled, Progress
 from tasks.settings import settings
 from tasks.training_identity import ensure_training_identity
 from tasks.training_results import trained_version, training_id
+
+_LONGEST_PAUSE_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -185,28 +187,57 @@ def _attempt(
     wait: bool,
     earlier: Sequence[FlowRun] = (),
 ) -> FlowRun:
-    """The flow run of one attempt; asking again for the same attempt finds the same run."""
-    user, name = progress.project.user, training.run_name(progress, number)
-    asked_for = partial(
-        run_deployment,
-        settings().training_deployment,
-        parameters=training.parameters,
-        flow_run_name=name,
-        idempotency_key=name,
-        tags=job_tags(progress.project, progress.job_id) if progress.job_id else [f"user:{user}"],
-        job_variables=_job_variables(progress, training, name, earlier),
-        poll_interval=settings().training_poll_seconds,
-    )
-    with (
-        get_client(sync_client=True) as client,
-        clients.state().starting(user, "training", name) as others,
-    ):
+    """The flow run of one attempt; asking again for the same attempt finds the same run.
+
+    It is looked for before it is asked for: reading never makes a busy Prefect refuse.
+    """
+    name = training.run_name(progress, number)
+    with get_client(sync_client=True) as client:
+        wanted = FlowRunFilter.model_validate({"idempotency_key": {"any_": [name]}})
+        found = client.read_flow_runs(flow_run_filter=wanted, limit=1)
+        run = found[0] if found else _ask_for(client, progress, training, name, earlier)
+        return _ended(client, run) if wait else run
+
+
+def _ask_for(
+    client: SyncPrefectClient,
+    progress: Progress,
+    training: Training,
+    name: str,
+    earlier: Sequence[FlowRun],
+) -> FlowRun:
+    user = progress.project.user
+    variables = _job_variables(progress, training, name, earlier)
+    with clients.state().starting(user, "training", name) as others:
         unfinished = (_unfinished(client, user) | others) - {name}
-        run = cast("FlowRun", asked_for(work_queue_name=queue_of(len(unfinished)), timeout=0))
-    if not wait:
-        return run
-    patience = settings().training_wait_seconds
-    return cast("FlowRun", asked_for(work_queue_name=run.work_queue_name, timeout=patience))
+        return run_deployment(  # type: ignore[return-value]  # the synchronous form returns the run
+            settings().training_deployment,
+            parameters=training.parameters,
+            flow_run_name=name,
+            idempotency_key=name,
+            tags=job_tags(progress.project, progress.job_id)
+            if progress.job_id
+            else [f"user:{user}"],
+            work_queue_name=queue_of(len(unfinished)),
+            job_variables=variables,
+            timeout=0,
+        )
+
+
+def _ended(client: SyncPrefectClient, run: FlowRun) -> FlowRun:
+    """Wait for the run's end, or for so long as one may take; Prefect may be away meanwhile.
+
+    Pauses grow with the time waited, so that hours cost no more requests than minutes.
+    """
+    began, waited = time.monotonic(), 0.0
+    while not (run.state and run.state.is_final()) and waited < settings().training_wait_seconds:
+        time.sleep(max(settings().training_poll_seconds, min(waited / 100, _LONGEST_PAUSE_SECONDS)))
+        waited = time.monotonic() - began
+        try:
+            run = client.read_flow_run(run.id)
+        except (httpx.TransportError, httpx.HTTPStatusError) as error:
+            get_run_logger().warning("Prefect does not answer, asking again: %s", error)
+    return run
 
 
 def _job_variables(

@@ -171,8 +171,9 @@ def flow_environment(layout: Layout, outputs: StackOutputs) -> dict[str, str]:
         "EXEMPLAR_FUNCTION_URL_BASE": f"{layout.aws}/lambda-url",
         "EXEMPLAR_CACHE_DIR": str(layout.home / "cache"),
         "MLFLOW_TRACKING_URI": layout.mlflow,
-        # The default of ten seconds would be most of a small job's time.
-        "PREFECT_WORKER_QUERY_SECONDS": "1",
+        # The default of ten seconds would be most of a small job's time. But each look is a write,
+        # and with one a second SQLite refused 12 of 30 new flow runs on two busy cores.
+        "PREFECT_WORKER_QUERY_SECONDS": "2",
         "PREFECT_WORKER_HEARTBEAT_SECONDS": "10",
         # SQLite turns a writer away who meets another, and a crowd of runs meets often. The pauses
         # double, so this is for minutes; the default of five has cost jobs.
