@@ -236,6 +236,8 @@ def _ended(client: SyncPrefectClient, run: FlowRun) -> FlowRun:
         try:
             run = client.read_flow_run(run.id)
         except (httpx.TransportError, httpx.HTTPStatusError) as error:
+            if isinstance(error, httpx.HTTPStatusError) and error.response.status_code < 500:
+                raise
             get_run_logger().warning("Prefect does not answer, asking again: %s", error)
     return run
 

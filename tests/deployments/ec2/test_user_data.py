@@ -1,7 +1,10 @@
 """The script that an instance boots with, run by bash with a `shutdown` of our own."""
 
+import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,14 +17,19 @@ def boot(script: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     stub = folder / "shutdown"
     stub.write_text(f'#!/bin/bash\necho off >> "{folder}/off"\n')
     stub.chmod(0o755)
-    return subprocess.run(
+    with subprocess.Popen(
         ["bash", "-c", script],
         env={"PATH": f"{folder}:/usr/bin:/bin", "HOME": str(folder)},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=20,
-        check=False,
-    )
+        start_new_session=True,
+    ) as process:
+        out, err = process.communicate(timeout=60)
+    # A machine that is off has no watcher left; here it would sleep for hours.
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
 def configuration(folder: Path, **values: object) -> EC2JobConfiguration:
