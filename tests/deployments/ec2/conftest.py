@@ -73,7 +73,7 @@ class Cloud:
     def run(self, run_id: UUID) -> FlowRun:
         return self.client.read_flow_run(run_id)
 
-    def until(self, run_id: UUID, *names: str, seconds: float = 150) -> FlowRun:
+    def until(self, run_id: UUID, *names: str, seconds: float = 180) -> FlowRun:
         """Wait for one of the states, by name."""
         deadline = time.monotonic() + seconds
         while (run := self.run(run_id)).state is None or run.state.name not in names:
@@ -81,7 +81,7 @@ class Cloud:
             time.sleep(0.2)
         return run
 
-    def until_billed(self, run_id: UUID, seconds: float = 20) -> FlowRun:
+    def until_billed(self, run_id: UUID, seconds: float = 60) -> FlowRun:
         """Wait until the worker has noted the ends of the run's machines."""
         deadline = time.monotonic() + seconds
         while True:
@@ -91,7 +91,7 @@ class Cloud:
             assert time.monotonic() < deadline, run.labels
             time.sleep(0.2)
 
-    def machine_of(self, run_id: UUID, seconds: float = 30) -> str:
+    def machine_of(self, run_id: UUID, seconds: float = 90) -> str:
         """The living machine of a run."""
         deadline = time.monotonic() + seconds
         while True:
@@ -102,7 +102,7 @@ class Cloud:
             assert time.monotonic() < deadline, self.tail()
             time.sleep(0.1)
 
-    def until_none_lives(self, seconds: float = 20) -> None:
+    def until_none_lives(self, seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
         while living := self.machines.living():
             assert time.monotonic() < deadline, living

@@ -165,7 +165,7 @@ def until_submitted(cloud: Cloud, run_id: UUID, machine: str) -> None:
     time.sleep(1)
 
 
-def until_step(folder: Path, step: int, seconds: float = 40) -> None:
+def until_step(folder: Path, step: int, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     file = folder / "steps"
     while not file.exists() or int(file.read_text() or 0) < step:
