@@ -76,13 +76,13 @@ def test_runs_that_are_created_at_once_see_those_before_them() -> None:
     state, together = environment.state(), Barrier(8)
 
     def start(number: int) -> int:
-        with state.starting("ann", "pipeline", f"job{number}") as others:
+        with state.starting("eight-at-once", "pipeline", f"job{number}") as others:
             together.wait(30)  # nobody is done before everybody has begun
             return len(others)
 
     with ThreadPoolExecutor(8) as pool:
         assert sorted(pool.map(start, range(8))) == list(range(8))
-    with state.starting("ann", "pipeline", "later") as others:
+    with state.starting("eight-at-once", "pipeline", "later") as others:
         assert others == set()
 
 
@@ -90,12 +90,12 @@ def test_a_run_whose_creator_has_died_does_not_count_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     state = environment.state()
-    never_left = state.starting("bob", "pipeline", "lost")
+    never_left = state.starting("died", "pipeline", "lost")
     never_left.__enter__()
-    with state.starting("bob", "pipeline", "next") as others:
+    with state.starting("died", "pipeline", "next") as others:
         assert others == {"lost"}
     monkeypatch.setattr("lambdas.state._LOST_SECONDS", -10.0)
-    with state.starting("bob", "pipeline", "last") as others:
+    with state.starting("died", "pipeline", "last") as others:
         assert others == set()
 
 
@@ -103,14 +103,14 @@ def test_a_run_that_could_not_be_created_keeps_its_place_when_tried_again() -> N
     state = environment.state()
 
     def start(run: str, *, fails: bool = False) -> set[str]:
-        with state.starting("cat", "pipeline", run) as others:
+        with state.starting("tries-again", "pipeline", run) as others:
             if fails:
                 raise TimeoutError
         return others
 
     with pytest.raises(TimeoutError):
         start("first", fails=True)
-    with state.starting("cat", "pipeline", "second") as others:
+    with state.starting("tries-again", "pipeline", "second") as others:
         assert others == {"first"}
         assert start("first") == set()
     assert start("third") == set()
