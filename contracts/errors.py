@@ -1,6 +1,19 @@
 """Every failure a person may see: a code for programs, a message and a fix for people."""
 
-from typing import Any
+from typing import Any, Final
+
+_FIX: Final = " Fix: "
+
+
+def with_fix(message: str, fix: str) -> str:
+    """Both in one text, where another system keeps only one, such as a flow run's state."""
+    return f"{message}.{_FIX}{fix}"
+
+
+def split_fix(text: str) -> tuple[str, str]:
+    """Undo `with_fix`; the fix is empty in a text of another origin."""
+    message, mark, fix = text.rpartition(_FIX)
+    return (message.removesuffix("."), fix) if mark else (text, "")
 
 
 class ExemplarError(Exception):

@@ -15,7 +15,7 @@ from prefect.deployments import run_deployment
 from prefect.logging import get_run_logger
 from prefect.states import Cancelling
 
-from contracts.errors import ExemplarError
+from contracts.errors import ExemplarError, split_fix
 from contracts.estimate import Estimate, Machine, estimate
 from contracts.status import Stage
 from contracts.turns import TURNS, queue_of
@@ -173,9 +173,10 @@ def _raise_unless_resumable(run: FlowRun) -> None:
         return
     if state.type in {StateType.CANCELLED, StateType.CANCELLING}:
         raise JobCancelled("the training was cancelled")
+    reason, advice = split_fix(state.message or "no reason was given")
     raise TrainingFailed(
-        f"the training failed: {state.message or 'no reason was given'}"[:1_000],
-        fix=f"look at the log of flow run {run.name}; the draft keeps serving",
+        f"the training failed: {reason}"[:1_000],
+        fix=f"{advice or f'look at the log of flow run {run.name}'}; the draft keeps serving",
     )
 
 

@@ -18,6 +18,7 @@ from prefect.utilities.engine import propose_state
 from prefect.workers.base import BaseWorker, BaseWorkerResult
 
 from contracts import machine_tags as tags
+from contracts.errors import with_fix
 from contracts.machine_use import MachineUse, from_labels, total_dollars
 from deployments.ec2.configuration import EC2JobConfiguration, EC2Variables
 from deployments.ec2.fleet import Fleet
@@ -248,7 +249,7 @@ class EC2Worker(BaseWorker[EC2JobConfiguration, EC2Variables, EC2WorkerResult]):
             return
         await propose_state(
             self.client,
-            Failed(message=f"{refusal.message}; {refusal.fix}"),
+            Failed(message=with_fix(refusal.message, refusal.fix)),
             flow_run_id=flow_run.id,
         )
 

@@ -49,7 +49,7 @@ def test_what_ec2_refuses_for_good_is_said_with_a_way_out_and_the_draft_serves(
     assert result.state == "failed"
     assert result.failure["code"] == "training_failed"
     assert code in result.failure["message"]
-    assert "correct the work pool's settings" in result.failure["message"]
+    assert "correct the work pool's settings" in result.failure["fix"]
     assert "the draft keeps serving" in result.failure["fix"]
     assert answer["model_version"] == result.model_version
     assert machines.training(result.job_id) == []

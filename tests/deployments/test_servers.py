@@ -8,7 +8,7 @@ import yaml
 
 from deployments.packaging import ROOT
 
-FILE = ROOT / "deployments" / "compose.yaml"
+FILE = ROOT / "deployments" / "servers" / "compose.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -56,5 +56,5 @@ def test_every_service_is_watched_and_every_secret_has_to_be_given(
 
 def test_the_example_names_every_variable() -> None:
     used = set(re.findall(r"\$\{([A-Z_]+)", FILE.read_text()))
-    example = (ROOT / "deployments" / "servers.env.example").read_text()
+    example = (ROOT / "deployments" / "servers" / "servers.env.example").read_text()
     assert used == set(re.findall(r"^([A-Z_]+)=", example, re.MULTILINE))
