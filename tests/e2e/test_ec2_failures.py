@@ -25,18 +25,17 @@ from tests.e2e.machines import (
     wait_for_epoch,
 )
 
+# The worker's own tests have most of these, too, in seconds and without the chain around them.
 pytestmark = [
     pytest.mark.stack,
+    pytest.mark.soak,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 NO_CAPACITY = "InsufficientInstanceCapacity"
 OUTAGE_SECONDS = 30
 
 
-@pytest.mark.parametrize(
-    "code",
-    ["InvalidAMIID.NotFound", pytest.param("UnauthorizedOperation", marks=pytest.mark.soak)],
-)
+@pytest.mark.parametrize("code", ["InvalidAMIID.NotFound", "UnauthorizedOperation"])
 def test_what_ec2_refuses_for_good_is_said_with_a_way_out_and_the_draft_serves(
     stack: Any, machines: Machines, digits: Any, tmp_path: Path, code: str
 ) -> None:
@@ -56,7 +55,6 @@ def test_what_ec2_refuses_for_good_is_said_with_a_way_out_and_the_draft_serves(
     machines.until_all_ended("me", project, result.job_id)
 
 
-@pytest.mark.soak
 @pytest.mark.parametrize(
     ("refusals", "had"),
     [
@@ -89,7 +87,6 @@ def test_where_one_type_or_market_has_no_machine_another_one_trains(
     machines.until_none_lives()
 
 
-@pytest.mark.soak
 def test_killed_trainers_are_followed_by_machines_that_go_on(
     stack: Any, machines: Machines, digits: Any, tmp_path: Path
 ) -> None:
@@ -119,7 +116,6 @@ def test_killed_trainers_are_followed_by_machines_that_go_on(
     machines.until_all_ended("me", "shot", job.job_id)
 
 
-@pytest.mark.soak
 def test_a_prefect_server_that_is_away_for_half_a_minute_costs_no_job(
     stack: Any, machines: Machines, digits: Any, tmp_path: Path
 ) -> None:
@@ -154,7 +150,6 @@ def test_a_job_called_off_before_its_machine_has_booted_leaves_none(
     assert ended.state == again.state == "cancelled"
 
 
-@pytest.mark.soak
 def test_a_job_can_be_called_off_at_every_stage_and_what_was_live_stays(
     stack: Any, machines: Machines, digits: Any, tmp_path: Path
 ) -> None:
