@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,8 +51,13 @@ def one_thread() -> Iterator[None]:
 
 
 def rank_processes(of: psutil.Process | None = None) -> list[psutil.Process]:
-    children = (of or psutil.Process()).children(recursive=True)
-    return [child for child in children if "models.rank" in child.cmdline()]
+    """Those that live; other tests' children may have ended without anybody having asked yet."""
+    found = []
+    for child in (of or psutil.Process()).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # as a zombie counts, too
+            if "models.rank" in child.cmdline():
+                found.append(child)
+    return found
 
 
 class Recorder(lightning.loggers.Logger):
