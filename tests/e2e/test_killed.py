@@ -70,6 +70,7 @@ def test_a_killed_emulator_is_healed_and_the_endpoint_answers_again(
     assert [s.is_running for s in embedded.status(stack.home)] == [True] * 5
 
 
+@pytest.mark.soak
 def test_a_killed_worker_loses_no_job(stack: Any, digits: Any, tmp_path: Path) -> None:
     """Worker and pipeline die together; the next `up` takes the job up where it was."""
     with stack.client() as client:
