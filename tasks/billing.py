@@ -142,7 +142,8 @@ def publish(expected: Estimate, found: Bill) -> None:
             _row("expected", expected.seconds, expected.dollars, expected.machine),
             _row("actual", found.seconds, found.dollars, found.machine.name),
         ],
-        description=f"by {expected.basis}; list prices of {AS_OF}; {found.machines} machines",
+        description=f"The estimate is judged by {expected.basis}; dollars are list prices of "
+        f"{AS_OF}. It took {found.machines} {'machine' if found.machines == 1 else 'machines'}.",
     )
 
 
@@ -182,7 +183,7 @@ def _all(client: SyncPrefectClient, deployment_id: UUID, which: dict[str, Any]) 
 
 def _row(what: str, seconds: float, dollars: float | None, machine: str) -> dict[str, str]:
     return {
-        "": what,
+        "training": what,
         "machine time": f"{seconds / 60:.1f} min",
         "dollars": "–" if dollars is None else f"{dollars:.4f}",
         "machine": machine or "this computer",
