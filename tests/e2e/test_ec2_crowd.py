@@ -14,7 +14,7 @@ from contracts.machine_use import MachineUse, from_labels
 from contracts.turns import queue_of
 from deployments.remote_job import RemoteJob
 from deployments.work_pools import ORCHESTRATION
-from tests.e2e.machines import POOL, Machines, labels
+from tests.e2e.machines import POOL, Machines, labels, until
 
 pytestmark = [
     pytest.mark.stack,
@@ -132,8 +132,14 @@ def wait(stack: Any, one: Sent) -> RemoteJob:
 
 
 def collect(machines: Machines, one: Sent) -> None:
-    """What Prefect knows of the job's machines."""
-    runs = machines.runs(one.user, one.project, one.job.job_id)
+    """What Prefect knows of the job's machines, once their ends have been noted."""
+
+    def noted() -> list[FlowRun] | None:
+        runs = machines.runs(one.user, one.project, one.job.job_id)
+        uses = [use for run in runs for use in from_labels(run.labels)]
+        return runs if all(use.ended_at for use in uses) else None
+
+    runs = until(noted, why_not=machines.tail)
     (one.pipeline,) = [run for run in runs if run.work_pool_name == ORCHESTRATION]
     one.runs = [run for run in runs if run.work_pool_name == POOL]
     one.uses = [
