@@ -24,7 +24,6 @@ class Hardware:
     node_rank: int = 0  # 0..nodes-1; node 0 keeps the checkpoints
     main_address: str = LOOPBACK  # of node 0, as the other nodes reach it
     main_port: int = 0  # on node 0; 0: any free one, for a single node
-    strategy: Literal["ddp"] = "ddp"  # every process holds the whole model
 
     def __post_init__(self) -> None:
         """Raise `InvalidRequest` for numbers that fit no machine."""

@@ -108,7 +108,7 @@ def run(request: RankRequest, parent: Parent) -> None:
         accelerator=hardware.accelerator,
         devices=hardware.devices,
         num_nodes=hardware.nodes,
-        strategy=hardware.strategy,
+        strategy="ddp",  # every process holds the whole model
         use_distributed_sampler=False,
         # Batch norm's statistics are then the whole batch's; torch can do that on GPUs only.
         sync_batchnorm=hardware.accelerator == "gpu",

@@ -92,12 +92,18 @@ def reserve(user: str, run: str, expected: Estimate, job_dollars: float) -> floa
 
 
 def settle(run: FlowRun, now: float) -> float | None:
-    """Write down what one training run has cost so far; None where nothing is billed."""
+    """Write down what one training run has cost so far; None where nothing is billed.
+
+    It counts for the month in which it was asked for, as what was set aside for it does.
+    """
     uses = from_labels(run.labels)
     dollars = total_dollars(uses, _end(run, now))
+    user = str(run.parameters.get("user", ""))
+    month = month_of(run.created.timestamp() if run.created else now)
+    if not uses and run.end_time:  # refused, or called off before it had a machine
+        clients.state().forget_spent(user, month, run.name)
     if not uses or dollars is None:
         return None
-    user, month = str(run.parameters.get("user", "")), month_of(uses[0].started_at)
     # What was set aside for a run stays so until it has ended.
     aside = 0.0 if run.end_time else clients.state().spent(user, month).get(run.name, 0.0)
     clients.state().put_spent(user, month, run.name, round(max(dollars, aside), 6))

@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -163,9 +164,10 @@ def environment(plan: Plan, outputs: StackOutputs) -> dict[str, str]:
 
 
 def write_env_file(path: Path, variables: dict[str, str]) -> None:
-    """Lines that a shell, systemd's EnvironmentFile and Docker's --env-file read alike."""
-    text = "".join(f"{name}={value}\n" for name, value in variables.items() if value)
+    """Lines for a shell or for systemd's EnvironmentFile, readable by their owner only."""
+    text = "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items() if value)
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
     path.write_text(text, encoding="utf-8")
 
 

@@ -4,7 +4,7 @@
 #   packer build -var region=eu-central-1 -var release=s3://CODE_BUCKET/trainer/RELEASE \
 #     -var instance_profile=PROFILE deployments/trainer/image.pkr.hcl
 #
-# Then put the image's id into an SSM parameter and name that as [training] image.
+# Then put the image's id into an SSM parameter and name that: exemplar deploy --image PARAMETER
 
 packer {
   required_plugins {

@@ -24,7 +24,7 @@ pytestmark = [
 USERS = ("ann", "bob", "cat", "dan", "eve")
 PROJECTS = ("cats", "dogs", "eggs", "figs")  # everybody's are called the same
 MACHINES_AT_ONCE = 3
-# The worker looks every second, and Prefect dates what it sees.
+# The worker looks every two seconds, and Prefect dates what it sees.
 SLACK_SECONDS = 3.0
 
 

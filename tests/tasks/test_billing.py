@@ -10,7 +10,7 @@ from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import FlowRun
-from prefect.states import Completed, Running
+from prefect.states import Completed, Failed, Running
 
 from contracts.estimate import Estimate, Machine
 from contracts.machine_use import MachineUse
@@ -115,6 +115,22 @@ def test_what_is_set_aside_stays_so_while_the_run_goes_on(
     billing.reserve("gus", run.name, EXPECTED, 0.0)
     assert billing.settle(run, time.time()) == pytest.approx(0.526 * 0.4 / 60, rel=0.1)
     assert clients.state().spent("gus", MONTH) == {"gus-run": EXPECTED.dollars}
+
+
+def test_what_was_set_aside_for_a_run_that_never_had_a_machine_is_given_back(
+    prefect: SyncPrefectClient, tasks_environment: pytest.MonkeyPatch
+) -> None:
+    budgets(tasks_environment, user=10)
+    deployment = prefect.read_deployment_by_name("paid/train")
+    run = prefect.create_flow_run_from_deployment(
+        deployment.id, parameters={"user": "hal"}, name="hal-run"
+    )
+    billing.reserve("hal", "hal-run", EXPECTED, 0.0)
+    assert billing.settle(run, time.time()) is None
+    assert clients.state().spent("hal", MONTH) == {"hal-run": EXPECTED.dollars}
+    prefect.set_flow_run_state(run.id, Failed(message="EC2 refused"), force=True)
+    assert billing.settle(prefect.read_flow_run(run.id), time.time()) is None
+    assert clients.state().spent("hal", MONTH) == {}
 
 
 def test_the_reaper_settles_what_no_pipeline_waits_for(prefect: SyncPrefectClient) -> None:
