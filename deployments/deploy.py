@@ -87,6 +87,8 @@ def deploy(settings: DeploySettings, session: "Session", say: Say | None = None)
     )
     client = session.client("cloudformation", region_name=settings.region)
     feed = EventFeed(client, settings.stack, say) if say else None
+    if feed:
+        feed.skip()  # what earlier deployments did is no news
     stack = Stack(client, settings.stack, settings.timeout_seconds, feed)
     is_repaired = prepare(stack, parameters, Probe(session, settings.region), account)
     has_changed = stack.apply(TEMPLATE_FILE.read_text(encoding="utf-8"), parameters)

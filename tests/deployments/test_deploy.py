@@ -172,6 +172,9 @@ def test_a_stack_that_trains_has_a_launch_template_and_a_reaper_that_runs(
     assert outputs.trainer_secret_arn
     assert any("CREATE_COMPLETE  ReaperFunction" in line for line in told)
     assert len(told) == len(set(told))
+    told.clear()
+    assert not deploy(replace(settings, parameters=network), session, told.append).has_changed
+    assert told == []
     versions = session.client("ec2").describe_launch_template_versions(
         LaunchTemplateId=outputs.trainer_template_id
     )["LaunchTemplateVersions"]
