@@ -1,6 +1,7 @@
 """What all tests share: an AWS emulator for the session, with one bucket and one table."""
 
 from collections.abc import Iterator
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,10 +92,29 @@ def tasks_environment(
         function.cache_clear()
 
 
-@pytest.fixture(scope="module")
-def prefect_server() -> Iterator[None]:
-    """A Prefect server on loopback; the process's clients use it while the fixture lasts."""
+@pytest.fixture(scope="session")
+def prefect_address() -> Iterator[str]:
+    """A Prefect server on loopback for the session: starting one takes ten seconds."""
+    from prefect.settings import PREFECT_API_URL
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=60):
+    # A context of its own, so that only tests that ask for the server have its settings.
+    apart = copy_context()
+    harness = prefect_test_harness(server_startup_timeout=60)
+    apart.run(harness.__enter__)
+    try:
+        yield str(apart.run(PREFECT_API_URL.value))
+    finally:
+        apart.run(harness.__exit__, None, None, None)
+
+
+@pytest.fixture(scope="module")
+def prefect_server(prefect_address: str) -> Iterator[None]:
+    """The process's Prefect clients use the session's server while the fixture lasts.
+
+    Names of pools and flows are shared by all tests: give each module's its own.
+    """
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: prefect_address}):
         yield

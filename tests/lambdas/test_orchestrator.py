@@ -50,8 +50,7 @@ def start(user: str, job: str) -> str:
 def test_users_take_turns(prefect: Any) -> None:
     """Ann has sent five jobs before Bob's first, which is served before her second."""
     sent = [start("ann", f"a{number}") for number in range(5)] + [start("bob", "b0")]
-    runs = {str(run.id): run for run in prefect.read_flow_runs()}
-    assert [runs[run].work_queue_name for run in sent] == [
+    assert [prefect.read_flow_run(UUID(run)).work_queue_name for run in sent] == [
         "turn-1",
         "turn-2",
         "turn-3",

@@ -40,9 +40,9 @@ def prefect(tasks_environment: pytest.MonkeyPatch, prefect_server: None) -> Any:
     )
     with get_client(sync_client=True) as client:
         client.create_work_pool(
-            WorkPoolCreate(name="machines", type="ec2", base_job_template=pool), overwrite=True
+            WorkPoolCreate(name="paid-machines", type="ec2", base_job_template=pool), overwrite=True
         )
-        client.create_deployment(client.create_flow(paid), "train", work_pool_name="machines")
+        client.create_deployment(client.create_flow(paid), "train", work_pool_name="paid-machines")
         yield client
 
 

@@ -8,7 +8,7 @@ from prefect.client.orchestration import get_client
 
 from contracts.errors import InvalidRequest
 from deployments.ec2.pool import base_job_template, machine_environment
-from deployments.work_pools import TRAINING, create_pools, pool_names
+from deployments.work_pools import TRAINING, create_pools, make_way, pool_names
 from tasks.settings import settings
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -55,6 +55,7 @@ def test_only_the_training_pool_is_of_machines(
 ) -> None:
     settings.cache_clear()
     with get_client(sync_client=True) as client:
+        make_way(client, "ec2")
         for image in ("ami-0abc", "ami-0def"):  # the second time only the settings change
             create_pools(client, {"image_id": image})
         types = {name: client.read_work_pool(name).type for name in pool_names()}
