@@ -27,6 +27,7 @@ from models.draft import draft_graph, fit_head
 from models.encoder import extract
 from serving.predictor import Predictor
 from serving.preprocess import crop, decode, normalise
+from serving.readers import reader_of
 
 PICTURES = 200
 
@@ -51,6 +52,7 @@ start = time.perf_counter()
 from models.torchlibs import torch, torchvision
 from PIL import Image
 from models import zoo
+from serving.readers import reader_of
 model = zoo.build("mobilenet_v2", 6, Path({weights!r})).eval()
 torch.set_num_threads(1)
 loaded = time.perf_counter()
@@ -89,7 +91,7 @@ def draft_bundle(bundle: Path, pictures: Path, weights: Path) -> list[Path]:
     paths = [path for name in classes for path in sorted((pictures / name).iterdir())]
     labels = np.array([classes.index(path.parent.name) for path in paths])
     began = time.perf_counter()
-    features = extract(encoder, paths, Preprocessing())
+    features = extract(encoder, paths, reader_of(Preprocessing()))
     report("features through ONNX Runtime, 2 threads", len(paths) / passed(began), "images/s")
     began = time.perf_counter()
     head = fit_head(features, labels, np.arange(len(paths)) % 7 == 0, len(classes))

@@ -31,6 +31,7 @@ from models.hardware import detected
 from models.recipe import Recipe
 from models.training import train
 from serving.predictor import Predictor
+from serving.readers import reader_of
 
 TEST_SHARE = 0.30
 TRAIN, VALIDATION, TEST = range(3)
@@ -99,7 +100,7 @@ def draft(pictures: Pictures, weights: Path, scratch: Path) -> float:
     rows = pictures.part != TEST
     sources = [path for path, is_used in zip(pictures.paths, rows, strict=True) if is_used]
     preprocessing = zoo.backbone_named("mobilenet_v2").preprocessing
-    features = extract(encoder, sources, preprocessing)
+    features = extract(encoder, sources, reader_of(preprocessing))
     is_validation = pictures.part[rows] == VALIDATION
     head = fit_head(features, pictures.labels[rows], is_validation, len(pictures.classes))
     seconds = time.perf_counter() - began
@@ -114,7 +115,7 @@ def fine_tune(pictures: Pictures, weights: Path, scratch: Path, recipe: Recipe) 
     data = TrainingData(*pictures.of(TRAIN), *pictures.of(VALIDATION), pictures.classes)
     trained = train(recipe, data, weights, scratch / "run", on_epoch=show, hardware=detected())
     classifier, _ = load_best(trained.best_checkpoint)
-    graph = export_onnx(classifier, zoo.backbone_named(recipe.backbone).preprocessing.size)
+    graph = export_onnx(classifier, zoo.backbone_named(recipe.backbone).preprocessing)
     score = served_accuracy(pictures, graph, recipe.name, 1.0, scratch / "tuned")
     predictor = Predictor.load(scratch / "tuned")
     images = np.stack([predictor.decode(path) for path in pictures.of(TEST)[0][:32]])

@@ -11,6 +11,7 @@ from contracts.manifest import Kind
 SCHEMA_VERSION: Final = 1
 MODEL_FILE: Final = "model.onnx"
 CARD_FILE: Final = "model.json"
+TOKENIZER_FILE: Final = "tokenizer.json"  # beside a text model, in the form of `tokenizers`
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,25 @@ class Preprocessing:
 
 
 @dataclass(frozen=True, slots=True)
+class TextPreprocessing:
+    """From a text to the model's input, `(windows, tokens)` int64, padded with `pad_id`.
+
+    The tokenizer cuts a long text into windows of `max_tokens`, its special tokens included; the
+    first `max_windows` are read, and their logits averaged.
+    """
+
+    max_tokens: int = 256
+    max_windows: int = 16
+    pad_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ModelCard:
-    """Everything serving needs beyond the graph. The graph maps images to logits."""
+    """Everything serving needs beyond the graph. The graph maps pictures or tokens to logits."""
 
     kind: Kind
     classes: tuple[str, ...]
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | TextPreprocessing
     dataset_version: str
     backbone: str  # e.g. "mobilenet_v2", or "pixels" where no pretrained weights were reachable
     recipe: str  # e.g. "draft", "finetune"
@@ -62,24 +76,35 @@ class ModelCard:
             schema = document.pop("schema_version")
             if schema != SCHEMA_VERSION:
                 raise BundleInvalid(f"bundle schema {schema} is unknown, expected {SCHEMA_VERSION}")
-            pre = document.pop("preprocessing")
+            kind = Kind(document.pop("kind"))
             card = cls(
-                kind=Kind(document.pop("kind")),
+                kind=kind,
                 classes=tuple(document.pop("classes")),
-                preprocessing=Preprocessing(
-                    pre["size"], pre["resize"], tuple(pre["mean"]), tuple(pre["std"])
-                ),
+                preprocessing=_preprocessing(kind, document.pop("preprocessing")),
                 **document,
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BundleInvalid(f"this is no model.json: {error}") from error
         return card
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of the bundle's files, the card's own last."""
+        return (*sorted(self.checksums), CARD_FILE)
+
     def verify(self, filename: str, data: bytes) -> None:
         """Raise `BundleInvalid` unless `data` has the checksum this card lists for `filename`."""
         expected = self.checksums.get(filename)
         if expected is None or hashlib.sha256(data).hexdigest() != expected:
             raise BundleInvalid(f"{filename} does not match its checksum in {CARD_FILE}")
+
+
+def _preprocessing(kind: Kind, values: dict[str, Any]) -> Preprocessing | TextPreprocessing:
+    if kind is Kind.TEXT:
+        return TextPreprocessing(**values)
+    return Preprocessing(
+        values["size"], values["resize"], tuple(values["mean"]), tuple(values["std"])
+    )
 
 
 def _shallow(card: ModelCard) -> dict[str, Any]:

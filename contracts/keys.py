@@ -70,6 +70,10 @@ class ProjectKeys:
         """A file of a dataset version's report."""
         return f"{self.prefix}datasets/{sha256_hex(version)}/report/{_filename(filename)}"
 
+    def texts(self, version: str) -> str:
+        """The texts that were read out of a dataset version's tables, by content hash."""
+        return f"{self.prefix}datasets/{sha256_hex(version)}/texts.parquet"
+
     def features(self, encoder: str) -> str:
         """Features of the project's examples under one frozen encoder, by content hash."""
         return f"{self.prefix}features/{identifier(encoder, 'encoder')}.npz"

@@ -1,19 +1,21 @@
 """What may be uploaded, and how it is split. Settings with defaults, shown by the API."""
 
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from contracts.errors import InvalidRequest
+from contracts.manifest import Kind
 
 MIB = 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Data rules for images. Sizes are per file unless named otherwise."""
+    """Data rules for pictures and for tables of text. Sizes are per file unless named otherwise."""
 
     min_classes: int = 2
+    fewest_per_class: int = 6  # that a request may ask for instead of the minimum below
     max_classes: int = 1_000
     min_per_class: int = 10
     max_files: int = 200_000
@@ -24,6 +26,10 @@ class Limits:
     min_side_px: int = 8
     max_pixels: int = 100_000_000  # larger ones are taken for decompression bombs
     max_aspect: float = 20.0  # longer side over shorter side
+    min_rows_per_class: int = 100  # of text
+    max_rows: int = 1_000_000
+    max_table_bytes: int = 200 * MIB
+    max_text_characters: int = 100_000  # of one row; an endpoint takes longer ones
 
     @classmethod
     def from_environment(cls) -> "Limits":
@@ -48,13 +54,34 @@ class Limits:
             changed[field.name] = value
         return cls(**changed)
 
+    def with_minimum(self, per_class: int) -> "Limits":
+        """Limits with another minimum of examples per class; 0 changes nothing.
+
+        Raises `InvalidRequest` for fewer than may be asked for.
+        """
+        if not per_class:
+            return self
+        if per_class < self.fewest_per_class:
+            raise InvalidRequest(
+                f"min_per_class is {per_class}, at least {self.fewest_per_class} are needed to "
+                "train and to test",
+                fix=f"use {self.fewest_per_class} or more",
+            )
+        return replace(self, min_per_class=per_class, min_rows_per_class=per_class)
+
+    def min_examples(self, kind: Kind) -> int:
+        """How many usable examples a class needs."""
+        return self.min_rows_per_class if kind is Kind.TEXT else self.min_per_class
+
     def as_dict(self) -> dict[str, Any]:
         """For the API's answers."""
         return asdict(self)
 
 
-def held_out_share(per_class: int) -> float:
-    """Share of a class that is held out: 0.20 at 10 examples, linearly up to 0.30 at 100."""
+def held_out_share(per_class: int, kind: Kind = Kind.IMAGE) -> float:
+    """Share of a class that is held out, for pictures 0.20 at 10 and linearly up to 0.30 at 100."""
+    if kind is Kind.TEXT:
+        return 0.30
     return 0.20 + 0.10 * min(max(per_class - 10, 0), 90) / 90
 
 

@@ -10,6 +10,7 @@ from contracts.errors import InvalidRequest
 from contracts.identity import Project, class_name, sha256_hex
 
 SCHEMA_VERSION: Final = 1
+UNLABELLED: Final = -1  # class index of an example that is set aside for want of a usable label
 
 
 class Kind(StrEnum):
@@ -37,10 +38,13 @@ class Flag(StrEnum):
     TOO_LARGE = "too-large"
     ODD_SHAPE = "odd-shape"
     DUPLICATE = "duplicate"
-    CONFLICT = "conflict"  # the same picture under two labels
+    CONFLICT = "conflict"  # the same example under two labels
     NEAR_DUPLICATE = "near-duplicate"  # kept, but held in one split with its likes
     LEAK = "leak"  # given as test, but a (near) copy of a training example
     OUTLIER_SIZE = "outlier-size"
+    EMPTY = "empty"
+    TOO_LONG = "too-long"
+    UNKNOWN_CLASS = "unknown-class"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,8 @@ class Example:
 
     sha256: str
     class_index: int
-    source: str  # the uploader's file name: data, never a path
-    size_bytes: int
+    source: str  # the uploader's file name, for text with ":line": data, never a path
+    size_bytes: int  # of a text: in UTF-8
     split: Split | None = None
     requested_split: Split | None = None
     width: int = 0
@@ -85,7 +89,8 @@ class Manifest:
                 raise InvalidRequest(f"class {name!r} is not in its stored form")
         for example in self.examples:
             sha256_hex(example.sha256)
-            if not 0 <= example.class_index < len(self.classes):
+            lowest = UNLABELLED if example.is_set_aside else 0
+            if not lowest <= example.class_index < len(self.classes):
                 raise InvalidRequest(f"{example.source!r} belongs to no listed class")
 
     def to_json(self) -> bytes:
@@ -126,6 +131,11 @@ class Manifest:
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InvalidRequest(f"this is no manifest: {error}") from error
+
+    @property
+    def frozen_version(self) -> str:
+        """The version that `ingest` froze; what was read out of the upload is stored under it."""
+        return self.parent or self.version
 
     def select(self, split: Split) -> list[Example]:
         """Examples of one split, in manifest order."""

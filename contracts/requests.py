@@ -4,13 +4,14 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self
 
 from contracts.errors import DataProblem, InvalidRequest, LimitExceeded
 from contracts.identity import Project, class_name, identifier, sha256_hex
 from contracts.limits import Limits
 from contracts.manifest import Kind, Split
+from contracts.tables import TABLE_TYPES, Hints
 
 IMAGE_TYPES = (
     "image/jpeg",
@@ -21,6 +22,8 @@ IMAGE_TYPES = (
     "image/tiff",
 )
 SOURCE_MAX = 512
+COLUMN_MAX = 128
+DEFAULT_MODELS: Final = {Kind.IMAGE: "mobilenet_v2", Kind.TEXT: "minilm_l6"}
 
 
 def _fields(body: Any, *, required: Iterable[str], optional: Iterable[str]) -> Mapping[str, Any]:
@@ -57,20 +60,28 @@ class CreateProject:
     @classmethod
     def parse(cls, body: Any, limits: Limits) -> "CreateProject":
         """Raises `InvalidRequest` with the first broken rule."""
-        data = _fields(body, required=("name", "kind", "classes"), optional=())
-        if data["kind"] != Kind.IMAGE:
-            raise InvalidRequest(f"kind {str(data['kind'])[:40]!r} is unknown", fix="use 'image'")
+        data = _fields(body, required=("name", "kind"), optional=("classes",))
+        if data["kind"] not in list(Kind):
+            raise InvalidRequest(
+                f"kind {str(data['kind'])[:40]!r} is unknown", fix="use 'image' or 'text'"
+            )
+        kind = Kind(data["kind"])
         return cls(
             name=Project("user", data["name"]).name,
-            kind=Kind.IMAGE,
-            classes=parse_classes(data["classes"], limits),
+            kind=kind,
+            classes=parse_classes(data.get("classes", []), limits, kind),
         )
 
 
-def parse_classes(value: Any, limits: Limits) -> tuple[str, ...]:
-    """Return the class names in their stored form. Raises `InvalidRequest`."""
+def parse_classes(value: Any, limits: Limits, kind: Kind) -> tuple[str, ...]:
+    """Return the class names in their stored form. Raises `InvalidRequest`.
+
+    Classes of text may be left out: they are then those that the tables' labels name.
+    """
     if not isinstance(value, list):
         raise InvalidRequest("classes is no list", fix="use a list such as ['cat', 'dog']")
+    if kind is Kind.TEXT and not value:
+        return ()
     if not limits.min_classes <= len(value) <= limits.max_classes:
         raise InvalidRequest(
             f"{len(value)} classes given, allowed are {limits.min_classes} to {limits.max_classes}",
@@ -85,7 +96,10 @@ def parse_classes(value: Any, limits: Limits) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class AnnouncedFile:
-    """A file somebody is about to upload; `name` is shown to people and never used as a path."""
+    """A file somebody is about to upload; `name` is shown to people and never used as a path.
+
+    A picture belongs to a class; a table of text may, or names each row's class in a column.
+    """
 
     class_name: str
     name: str
@@ -93,42 +107,61 @@ class AnnouncedFile:
     sha256: str
     content_type: str
     split: Split | None = None
+    text_column: str = ""  # a header's name or a number from 1; empty: to be guessed
+    label_column: str = ""
+
+    @property
+    def kind(self) -> Kind:
+        """What its examples are."""
+        return Kind.TEXT if self.content_type in TABLE_TYPES else Kind.IMAGE
+
+    @property
+    def hints(self) -> Hints:
+        """What is known of a table before it is read."""
+        return Hints(self.content_type, bool(self.class_name), self.text_column, self.label_column)
 
     @classmethod
     def parse(cls, body: Any, limits: Limits) -> "AnnouncedFile":
         """Raises `InvalidRequest`, or `LimitExceeded` for a file that is too large."""
         data = _fields(
             body,
-            required=("class", "name", "size_bytes", "sha256", "content_type"),
-            optional=("split",),
+            required=("name", "size_bytes", "sha256", "content_type"),
+            optional=("class", "split", "text_column", "label_column"),
         )
         name = data["name"]
         if not isinstance(name, str) or not 1 <= len(name) <= SOURCE_MAX:
             raise InvalidRequest(
                 f"a file's name must have 1 to {SOURCE_MAX} characters", fix="shorten the name"
             )
-        size = data["size_bytes"]
-        if isinstance(size, int) and size > limits.max_file_bytes:
-            raise LimitExceeded(
-                f"{name!r} has {size:,} bytes, the limit is {limits.max_file_bytes:,}",
-                fix="scale the picture down and try again",
-            )
-        if data["content_type"] not in IMAGE_TYPES:
+        content_type = data["content_type"]
+        is_table = content_type in TABLE_TYPES
+        if not is_table and content_type not in IMAGE_TYPES:
             raise InvalidRequest(
-                f"{name!r} is {str(data['content_type'])[:60]!r}, which is no accepted picture",
-                fix=f"use one of {', '.join(IMAGE_TYPES)}",
+                f"{name!r} is {str(content_type)[:60]!r}, which is no accepted picture or table",
+                fix=f"use one of {', '.join((*IMAGE_TYPES, *TABLE_TYPES))}",
+            )
+        size = data["size_bytes"]
+        largest = limits.max_table_bytes if is_table else limits.max_file_bytes
+        if isinstance(size, int) and size > largest:
+            raise LimitExceeded(
+                f"{name!r} has {size:,} bytes, the limit is {largest:,}",
+                fix="divide it into several files"
+                if is_table
+                else "scale the picture down and try again",
             )
         if data.get("split") not in (None, "train", "test"):
             raise InvalidRequest(
                 f"split {str(data['split'])[:40]!r} is unknown", fix="use 'train' or 'test'"
             )
         return cls(
-            class_name=class_name(data["class"]),
+            class_name=_class_of(data, is_table),
             name=name,
             size_bytes=_integer(size, f"size_bytes of {name!r}", limits.min_file_bytes, 2**40),
             sha256=sha256_hex(data["sha256"]),
-            content_type=data["content_type"],
+            content_type=content_type,
             split=Split(data["split"]) if data.get("split") else None,
+            text_column=_column(data.get("text_column", ""), "text_column"),
+            label_column=_column(data.get("label_column", ""), "label_column"),
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -140,7 +173,27 @@ class AnnouncedFile:
             "sha256": self.sha256,
             "content_type": self.content_type,
         }
-        return out | ({"split": self.split.value} if self.split else {})
+        for name in ("split", "text_column", "label_column"):
+            if value := getattr(self, name):
+                out[name] = str(value)
+        return out
+
+
+def _class_of(data: Mapping[str, Any], is_table: bool) -> str:
+    if is_table and not data.get("class"):
+        return ""
+    if "class" not in data:
+        raise InvalidRequest("'class' is missing", fix="give the class of every picture")
+    return class_name(data["class"])
+
+
+def _column(value: Any, what: str) -> str:
+    if not isinstance(value, str) or len(value) > COLUMN_MAX:
+        raise InvalidRequest(
+            f"{what} {str(value)[:60]!r} is no column's name",
+            fix="give the name in the header, or the column's number as a text, such as '1'",
+        )
+    return value
 
 
 def parse_files(value: Any, limits: Limits) -> tuple[AnnouncedFile, ...]:
@@ -189,19 +242,22 @@ class TrainRequest:
     """`POST …/train`, or the content of a dropped `manifest.json`."""
 
     upload: str = ""  # empty: the newest one
-    model: str = "mobilenet_v2"
+    model: str = ""  # empty: the default of the project's kind
     recipe: str = "balanced"
     seed: int = 0
     budget_seconds: int = 3_600
+    min_per_class: int = 0  # examples that a class needs; 0: what the limits say
     again: bool = False  # train anew although the same job has already succeeded
 
     @classmethod
-    def parse(cls, body: Any) -> "TrainRequest":
+    def parse(cls, body: Any) -> Self:
         """Raises `InvalidRequest`."""
         data = _fields(
             body,
             required=(),
-            optional=("upload", "model", "recipe", "seed", "budget_seconds", "again"),
+            optional=(
+                *("upload", "model", "recipe", "seed", "budget_seconds", "min_per_class", "again"),
+            ),
         )
         default = cls()
         again = data.get("again", False)
@@ -209,18 +265,33 @@ class TrainRequest:
             raise InvalidRequest(f"again is {str(again)[:40]!r}", fix="use true or false")
         return cls(
             upload=identifier(data["upload"], "upload") if data.get("upload") else "",
-            model=_plain_name(data.get("model", default.model), "model"),
+            model=_plain_name(data["model"], "model") if data.get("model") else "",
             recipe=_plain_name(data.get("recipe", default.recipe), "recipe"),
             seed=_integer(data.get("seed", 0), "seed", 0, 2**31 - 1),
             budget_seconds=_integer(
                 data.get("budget_seconds", default.budget_seconds), "budget_seconds", 10, 7 * 86_400
             ),
+            min_per_class=_integer(data.get("min_per_class", 0), "min_per_class", 0, 10_000),
             again=again,
         )
+
+    def completed(self, kind: Kind, upload: str) -> Self:
+        """Fill in what depends on the project: its newest upload and its kind's model.
+
+        Raises `InvalidRequest` for the default model of another kind.
+        """
+        if any(self.model == name and of is not kind for of, name in DEFAULT_MODELS.items()):
+            raise InvalidRequest(
+                f"model {self.model!r} cannot learn from a project of kind {kind}",
+                fix=f"use {DEFAULT_MODELS[kind]!r}, or leave the model out",
+            )
+        return replace(self, upload=self.upload or upload, model=self.model or DEFAULT_MODELS[kind])
 
     def job_id(self, project: Project, attempt: int) -> str:
         """The same request gives the same job, so repeating it attaches instead of doubling."""
         text = f"{project.slug}|{self.upload}|{self.model}|{self.recipe}|{self.seed}|{attempt}"
+        if self.min_per_class:
+            text += f"|{self.min_per_class}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -240,7 +311,10 @@ def _plain_name(value: Any, what: str) -> str:
 def check_class_counts(
     files: Iterable[AnnouncedFile], classes: tuple[str, ...], limits: Limits
 ) -> None:
-    """Raise `DataProblem` that lists what is missing before any machine is started."""
+    """Raise `DataProblem` that lists what is missing before any machine is started.
+
+    It counts pictures; how many rows a table has is known when it has been read.
+    """
     distinct: dict[str, set[str]] = {name: set() for name in classes}
     unknown: Counter[str] = Counter()
     for file in files:

@@ -63,6 +63,7 @@ class Job:
     project: Project
     job_id: str
     upload: str
+    kind: str = ""  # of the project's examples
     state: JobState = JobState.QUEUED
     stage: Stage = Stage.QUEUED
     progress: float = 0.0

@@ -2,15 +2,15 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, CycloptsError
 from rich.console import Console
 
 from contracts.errors import ExemplarError, InvalidRequest, NotFound
+from contracts.manifest import Kind
 from deployments.aws_commands import deploy_app, destroy_app
 from deployments.local_commands import demo, down, status, up
 from deployments.options import (
@@ -24,6 +24,8 @@ from deployments.options import (
     print_json,
 )
 from deployments.train_command import train
+
+_SHOWN_CHARACTERS = 60  # of a text
 
 if TYPE_CHECKING:
     from deployments.client import Exemplar
@@ -67,39 +69,52 @@ def main(tokens: Sequence[str] | None = None) -> int:
 @app.command
 def predict(
     project: Name,
-    *files: Annotated[Path, about("Pictures.")],
+    *examples: Annotated[str, about("Pictures' files; of a project of text, the texts.")],
     key: Annotated[
         str | None, about("The endpoint's key, where it is not kept on this machine.")
     ] = None,
     json: AsJson = False,
 ) -> int:
-    """Ask a project's endpoint what is on pictures.
+    """Ask a project's endpoint what is on pictures, or of which class texts are.
+
+    A text `-` stands for the lines of the standard input.
 
     Example: `exemplar predict my-cat photo.jpg other.png`
+
+    Example: `exemplar predict spam "You have won a prize"`
     """
     from deployments.client import Exemplar
     from deployments.screens import show_error, show_prediction
 
-    if not files:
+    if not examples:
         raise InvalidRequest(
-            "no picture is named", fix=f"name one: exemplar predict {project} photo.jpg"
+            "no example is named", fix=f"name one: exemplar predict {project} photo.jpg"
         )
     answers: list[dict[str, Any]] = []
     with Exemplar() as client:
-        client.endpoint(project)
+        kind = client.kind(project)
         key = key or client.saved_key(project)
-        for file in files:
+        name = "text" if kind is Kind.TEXT else "file"
+        for example in _asked(examples, kind):
             try:
-                answer = client.predict(project, file, key)
+                answer = client.predict(project, example, key)
             except ExemplarError as error:
                 answer = error.as_dict()
                 show_error(Console(stderr=True), error)
             else:
-                show_prediction(Console(stderr=json), str(file), answer)
-            answers.append({"file": str(file)} | answer)
+                show_prediction(Console(stderr=json), example[:_SHOWN_CHARACTERS], answer)
+            answers.append({name: example} | answer)
     if json:
         print_json({"project": project, "predictions": answers})
     return FAILED if any("error" in answer for answer in answers) else 0
+
+
+def _asked(examples: Sequence[str], kind: Kind) -> Iterator[str]:
+    for example in examples:
+        if example == "-" and kind is Kind.TEXT:
+            yield from (line.rstrip("\n") for line in sys.stdin if line.strip())
+        else:
+            yield example
 
 
 @app.command

@@ -1,7 +1,9 @@
-"""Exemplar from Python: labelled pictures in, an endpoint out."""
+"""Exemplar from Python: labelled pictures or texts in, an endpoint out."""
 
+import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypedDict, Unpack
@@ -9,7 +11,7 @@ from urllib.parse import quote
 
 import httpx
 
-from contracts.errors import Conflict, NotFound, Unauthorized, Unavailable
+from contracts.errors import Conflict, InvalidRequest, NotFound, Unauthorized, Unavailable
 from contracts.manifest import Kind
 from deployments.api_calls import ApiCalls, ApiError, answer_json
 from deployments.connection import KeyRing, find_connection, is_loopback, state_home
@@ -17,6 +19,7 @@ from deployments.folder import LabelledFolder, read_folder
 from deployments.job_logs import LogLine, job_logs
 from deployments.picture_type import SNIFF_BYTES, picture_type
 from deployments.remote_job import RemoteJob, TrainResult
+from deployments.text_files import holds_text, read_text_files
 from deployments.transfer import OnProgress, Transfer, TransferProgress
 
 _PREDICT_TIMEOUT_SECONDS = 60.0
@@ -30,7 +33,14 @@ class TrainOptions(TypedDict, total=False):
     recipe: str
     seed: int
     budget_seconds: int
+    min_per_class: int
     again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    endpoint: str
+    kind: Kind
 
 
 def _ignore(_: Any) -> None:
@@ -48,7 +58,7 @@ class Exemplar:
         self._connection = find_connection(url, token)
         self._api = ApiCalls(self._connection)
         self._keys = KeyRing(state_home())
-        self._endpoints: dict[str, str] = {}
+        self._served: dict[str, _Served] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -75,29 +85,44 @@ class Exemplar:
         found: dict[str, Any] = self._api.call("GET", _path(project))
         return found
 
-    def create(self, project: str, classes: list[str] | tuple[str, ...]) -> dict[str, Any]:
+    def create(
+        self, project: str, classes: list[str] | tuple[str, ...] = (), kind: Kind = Kind.IMAGE
+    ) -> dict[str, Any]:
         """Create a project, or give an existing one these classes; a new key is kept here.
 
-        An existing order of the same classes stays as it is.
+        An existing order of the same classes stays as it is. Text may come without classes: they
+        are then those that the tables name.
         """
-        body = {"name": project, "kind": Kind.IMAGE.value, "classes": list(classes)}
+        body = {"name": project, "kind": kind.value, "classes": list(classes)}
         try:
             answer: dict[str, Any] = self._api.call("POST", "/v1/projects", body)
         except ApiError as error:
             if error.code != Conflict.code:
                 raise
-            return self._change_classes(project, list(classes), error)
+            return self._change_classes(project, list(classes), kind, error)
         if key := answer.get("key"):
             self._keys.save(self._connection.account, project, key)
         return answer
 
     @staticmethod
-    def read(folder: Path | str, on_progress: OnProgress = _ignore) -> LabelledFolder:
-        """Find and hash a folder's pictures; `upload`, `submit` and `train` take the result."""
-        return read_folder(
-            folder,
-            lambda done, total, size: on_progress(TransferProgress("read", done, total, size)),
-        )
+    def read(
+        folder: Path | str,
+        on_progress: OnProgress = _ignore,
+        text_column: str = "",
+        label_column: str = "",
+    ) -> LabelledFolder:
+        """Find and hash a folder's pictures, or tables of text.
+
+        `upload`, `submit` and `train` take the result. A table's columns are found by their names
+        and contents, or given.
+        """
+
+        def report(done: int, total: int, size: int) -> None:
+            on_progress(TransferProgress("read", done, total, size))
+
+        if holds_text(Path(folder).expanduser()):
+            return read_text_files(folder, report, text_column, label_column)
+        return read_folder(folder, report)
 
     def upload(
         self,
@@ -105,7 +130,7 @@ class Exemplar:
         folder: LabelledFolder | Path | str,
         on_progress: OnProgress = _ignore,
     ) -> str:
-        """Send the pictures that are not stored yet; return the upload's id."""
+        """Send the files that are not stored yet; return the upload's id."""
         if not isinstance(folder, LabelledFolder):
             folder = self.read(folder, on_progress)
         transfer = Transfer(self._api, quote(project, safe=""), folder.files, on_progress)
@@ -127,7 +152,7 @@ class Exemplar:
         """Read, create, upload and start: everything before the waiting."""
         if not isinstance(folder, LabelledFolder):
             folder = self.read(folder, on_progress)
-        self.create(project, folder.classes)
+        self.create(project, folder.classes, folder.kind)
         return self.start(project, self.upload(project, folder, on_progress), **options)
 
     def job(self, project: str, job_id: str) -> RemoteJob:
@@ -207,45 +232,62 @@ class Exemplar:
 
     def endpoint(self, project: str) -> str:
         """The URL that answers for a project, asked for once. Raises `NotFound` before training."""
-        if project not in self._endpoints:
-            endpoint = self.details(project)["endpoint"]
-            if not endpoint:
+        return self._service(project).endpoint
+
+    def kind(self, project: str) -> Kind:
+        """What the project's endpoint takes. Raises `NotFound` before training."""
+        return self._service(project).kind
+
+    def _service(self, project: str) -> "_Served":
+        if project not in self._served:
+            found = self.details(project)
+            if not found["endpoint"]:
                 raise NotFound(
                     f"project {project!r} has no endpoint yet",
                     fix=f"train it first: exemplar train FOLDER --project {project}",
                 )
-            self._endpoints[project] = endpoint
-        return self._endpoints[project]
+            self._served[project] = _Served(found["endpoint"], Kind(found["kind"]))
+        return self._served[project]
 
     def predict(
-        self, project: str, image: Path | str | bytes, key: str | None = None
+        self, project: str, example: Path | str | bytes | list[str], key: str | None = None
     ) -> dict[str, Any]:
-        """Ask the project's endpoint for one picture's label."""
-        body = image if isinstance(image, bytes) else _read_image(Path(image))
-        endpoint, key = self.endpoint(project), key or self.saved_key(project)
-        content_type = picture_type(body[:SNIFF_BYTES]) or "application/octet-stream"
+        """Ask the project's endpoint for one example's label.
+
+        A project of pictures takes a file or its bytes; one of text takes the text itself, or a
+        list of texts, whose answers are then in `predictions`.
+        """
+        served, key = self._service(project), key or self.saved_key(project)
+        if served.kind is Kind.TEXT:
+            body = json.dumps({"text": example if isinstance(example, list) else str(example)})
+            content, content_type = body.encode(), "application/json"
+        elif isinstance(example, list):
+            raise InvalidRequest("a list is taken by projects of text", fix="ask for one picture")
+        else:
+            content = example if isinstance(example, bytes) else _read_image(Path(example))
+            content_type = picture_type(content[:SNIFF_BYTES]) or "application/octet-stream"
         try:
             answer = httpx.post(
-                endpoint,
-                content=body,
+                served.endpoint,
+                content=content,
                 headers={"x-api-key": key, "Content-Type": content_type},
                 timeout=_PREDICT_TIMEOUT_SECONDS,
-                trust_env=not is_loopback(endpoint),
+                trust_env=not is_loopback(served.endpoint),
             )
         except httpx.TransportError as error:
             raise Unavailable(
-                f"{endpoint} does not answer: {error}", fix="look at `exemplar status`"
+                f"{served.endpoint} does not answer: {error}", fix="look at `exemplar status`"
             ) from error
         found: dict[str, Any] = answer_json(answer)
         return found
 
     def _change_classes(
-        self, project: str, classes: list[str], conflict: ApiError
+        self, project: str, classes: list[str], kind: Kind, conflict: ApiError
     ) -> dict[str, Any]:
         stored = self.details(project)
-        if stored["kind"] != Kind.IMAGE:
+        if stored["kind"] != kind:
             raise conflict
-        if set(stored["classes"]) == set(classes):
+        if classes and set(stored["classes"]) == set(classes):
             return stored
         changed: dict[str, Any] = self._api.call("PATCH", _path(project), {"classes": classes})
         return changed

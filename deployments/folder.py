@@ -9,14 +9,15 @@ from pathlib import Path
 
 from contracts.errors import DataProblem, InvalidName, NotFound
 from contracts.identity import class_name
-from contracts.manifest import Split
+from contracts.manifest import Kind, Split
 from contracts.requests import SOURCE_MAX, AnnouncedFile
+from contracts.tables import Columns
 from deployments.picture_type import SNIFF_BYTES, picture_type, reason_against
 
-_TRAIN_FOLDERS = frozenset({"train", "training"})
-_TEST_FOLDERS = frozenset({"test", "testing"})
-_VALIDATION_FOLDERS = frozenset({"val", "valid", "validation"})
-_SPLIT_FOLDERS = _TRAIN_FOLDERS | _TEST_FOLDERS | _VALIDATION_FOLDERS
+TRAIN_NAMES = frozenset({"train", "training"})
+TEST_NAMES = frozenset({"test", "testing"})
+VALIDATION_NAMES = frozenset({"val", "valid", "validation"})
+_SPLIT_FOLDERS = TRAIN_NAMES | TEST_NAMES | VALIDATION_NAMES
 _SYSTEM_NAMES = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 _HASH_THREADS = 8
 _LAYOUT_FIX = "lay the pictures out as FOLDER/cat/1.jpg and FOLDER/dog/2.jpg: one folder per class"
@@ -24,7 +25,7 @@ _LAYOUT_FIX = "lay the pictures out as FOLDER/cat/1.jpg and FOLDER/dog/2.jpg: on
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A labelled picture on this machine; `name` is its path below the folder, for people."""
+    """A picture or table on this machine; `name` is its path below the folder, for people."""
 
     path: Path
     class_name: str
@@ -33,11 +34,20 @@ class LocalFile:
     sha256: str
     content_type: str
     split: Split | None = None
+    text_column: str = ""
+    label_column: str = ""
 
     def announced(self) -> AnnouncedFile:
         """The form in which the API hears of it."""
         return AnnouncedFile(
-            self.class_name, self.name, self.size_bytes, self.sha256, self.content_type, self.split
+            self.class_name,
+            self.name,
+            self.size_bytes,
+            self.sha256,
+            self.content_type,
+            self.split,
+            self.text_column,
+            self.label_column,
         )
 
 
@@ -51,11 +61,16 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class LabelledFolder:
-    """The classes in alphabetical order, their pictures in path order, and what was left out."""
+    """The classes in alphabetical order, their files in path order, and what was left out.
+
+    Tables of text name their classes inside, so `classes` is empty for them.
+    """
 
     classes: tuple[str, ...]
     files: tuple[LocalFile, ...]
     skipped: tuple[Skipped, ...]
+    kind: Kind = Kind.IMAGE
+    columns: tuple[Columns, ...] = ()  # of each file, where these are tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +123,7 @@ def _class_folders(root: Path, skipped: list[Skipped]) -> Iterator[_ClassFolder]
             skipped.append(Skipped(_display(root, path), "lies beside the train and test folders"))
             continue
         # Validation pictures are chosen anew out of the training part, so these join it.
-        split = Split.TEST if path.name.lower() in _TEST_FOLDERS else Split.TRAIN
+        split = Split.TEST if path.name.lower() in TEST_NAMES else Split.TRAIN
         for inner in _visible_folders(root, path, skipped):
             yield _ClassFolder(inner, _class_of(inner), split)
 
@@ -116,9 +131,9 @@ def _class_folders(root: Path, skipped: list[Skipped]) -> Iterator[_ClassFolder]
 def _has_splits(folders: list[Path]) -> bool:
     """A class may be called 'train': it is a split only with folders inside and no odd sibling."""
     names = {path.name.lower() for path in folders}
-    training = [path for path in folders if path.name.lower() in _TRAIN_FOLDERS]
+    training = [path for path in folders if path.name.lower() in TRAIN_NAMES]
     has_inner = any(inner.is_dir() for path in training for inner in path.iterdir())
-    return has_inner and (names <= _SPLIT_FOLDERS or bool(names & _TEST_FOLDERS))
+    return has_inner and (names <= _SPLIT_FOLDERS or bool(names & TEST_NAMES))
 
 
 def _visible_folders(root: Path, parent: Path, skipped: list[Skipped]) -> Iterator[Path]:

@@ -19,7 +19,8 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 CONTROL_PACKAGES: Final = ("contracts", "lambdas", "serving")
 CONTROL_LIBRARIES: Final = ("aws-lambda-powertools", "jmespath", "typing_extensions")
 # ONNX Runtime lists flatbuffers, packaging and protobuf too; running a session imports none.
-LAYER_LIBRARIES: Final = ("numpy", "onnxruntime", "pillow")
+# Nor does a tokenizer read from bytes need huggingface-hub, which tokenizers lists.
+LAYER_LIBRARIES: Final = ("numpy", "onnxruntime", "pillow", "tokenizers")
 
 # Lambda's python3.12 and later run on Amazon Linux 2023, whose glibc is 2.34.
 _LAMBDA_PLATFORMS: Final = (
@@ -82,7 +83,7 @@ class Builder:
         return self._build("control", CONTROL_LIBRARIES, "", sources, inputs)
 
     def inference_layer(self) -> Archive:
-        """ONNX Runtime, NumPy and Pillow, shared by every inference function."""
+        """What pictures and texts are answered with, shared by every inference function."""
         return self._build("layer", LAYER_LIBRARIES, "python/", {}, [])
 
     def _build(

@@ -13,6 +13,7 @@ class RemoteJob:
     project: str
     job_id: str
     state: JobState
+    kind: str = ""  # of the project's examples
     stage: str = "queued"  # a newer server may know more stages
     progress: float = 0.0
     message: str = ""
@@ -57,6 +58,8 @@ class TrainResult:
     decision: dict[str, Any]
     endpoint: str
     failure: dict[str, Any]
+    kind: str = ""
+    baseline: float | None = None  # 0..1: what word counts alone reach on the validation part
 
     @classmethod
     def of(cls, job: RemoteJob) -> "TrainResult":
@@ -78,6 +81,8 @@ class TrainResult:
             decision=job.decision,
             endpoint=job.endpoint,
             failure=job.failure,
+            kind=job.kind,
+            baseline=job.metrics.get("baseline_validation_accuracy"),
         )
 
     @property

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from contracts.errors import ExemplarError
+from contracts.manifest import Kind
 from deployments.folder import LabelledFolder
 from deployments.job_logs import LogLine
 from deployments.printable import printable
@@ -32,13 +33,31 @@ def show_error(console: Console, error: ExemplarError) -> None:
 
 
 def show_folder(console: Console, folder: LabelledFolder) -> None:
-    """How many pictures of which classes, and what was left out why."""
-    names = ", ".join(folder.classes[:10]) + (" …" if len(folder.classes) > 10 else "")
-    say(console, f"{len(folder.files):,} pictures in {len(folder.classes)} classes: {names}")
+    """How many pictures of which classes, or how tables are read; what was left out why."""
+    if folder.kind is Kind.TEXT:
+        _show_tables(console, folder)
+    else:
+        _show_classes(console, folder)
     for skipped in folder.skipped[:_SKIPPED_SHOWN]:
         say(console, f"  skipped {skipped.name}: {skipped.reason}", "dim")
     if len(folder.skipped) > _SKIPPED_SHOWN:
         say(console, f"  skipped {len(folder.skipped) - _SKIPPED_SHOWN:,} more", "dim")
+
+
+def _show_classes(console: Console, folder: LabelledFolder) -> None:
+    names = ", ".join(folder.classes[:10]) + (" …" if len(folder.classes) > 10 else "")
+    say(console, f"{len(folder.files):,} pictures in {len(folder.classes)} classes: {names}")
+
+
+def _show_tables(console: Console, folder: LabelledFolder) -> None:
+    for file, columns in zip(folder.files, folder.columns, strict=True):
+        found = columns.as_dict()
+        label = f"class {file.class_name!r}" if file.class_name else f"labels in {found['label']!r}"
+        what = "a text on each line" if not columns.delimiter else f"texts in {found['text']!r}"
+        details = [what, label, found["encoding"]]
+        if columns.delimiter:
+            details.insert(2, f"{found['delimiter']} between columns")
+        say(console, f"{file.name}: {', '.join(details)}")
 
 
 def show_result(console: Console, result: TrainResult) -> None:
@@ -55,11 +74,18 @@ def show_result(console: Console, result: TrainResult) -> None:
     if reason := result.decision.get("reason"):
         verb = "promoted" if result.decision.get("promote") else "not promoted"
         say(console, f"{verb}: {reason}")
+    if result.baseline is not None:
+        say(
+            console,
+            f"for comparison, word counts alone (TF-IDF) were right on {result.baseline:.1%} of "
+            "the validation part",
+            "dim",
+        )
     if result.dollars is not None:
         say(console, f"cost: {money(result.dollars)} of machine time, by list prices")
     if result.endpoint:
         say(console, f"endpoint: {result.endpoint}")
-        say(console, f"try it:   {curl_line(result.project, result.endpoint)}")
+        say(console, f"try it:   {curl_line(result.project, result.endpoint, result.kind)}")
     if not result.state.is_final:
         say(console, f"job {result.job_id} is {result.state}")
 
@@ -69,11 +95,14 @@ def show_cancelled(console: Console, job: RemoteJob) -> None:
     say(console, f"job {job.job_id} of {job.project}: {job.message or job.state}")
 
 
-def curl_line(project: str, endpoint: str) -> str:
+def curl_line(project: str, endpoint: str, kind: str = Kind.IMAGE) -> str:
     """A command that can be pasted; the key is looked up, not shown."""
+    sent = "-H 'Content-Type: image/jpeg' --data-binary @picture.jpg"
+    if kind == Kind.TEXT:
+        sent = """-H 'Content-Type: application/json' --data '{"text": "..."}'"""
     return (
         f'curl -H "x-api-key: $(exemplar key {shlex.quote(project)})" '
-        f"-H 'Content-Type: image/jpeg' --data-binary @picture.jpg {shlex.quote(endpoint)}"
+        f"{sent} {shlex.quote(endpoint)}"
     )
 
 
@@ -124,14 +153,14 @@ def show_details(console: Console, details: dict[str, Any]) -> None:
         _show_table(console, ("promoted", "version", "accuracy", "reason"), versions)
 
 
-def show_prediction(console: Console, file: str, answer: dict[str, Any]) -> None:
+def show_prediction(console: Console, example: str, answer: dict[str, Any]) -> None:
     """The label with its probability, and which model said so."""
     label = answer.get("label")
     probabilities = answer.get("probabilities") or {}
     best = max(probabilities.values(), default=None)
     says = "none of the classes" if label is None else label
     version = answer.get("model_version", "")
-    say(console, f"{file}: {says} ({_share(best)}, {version})")
+    say(console, f"{example}: {says} ({_share(best)}, {version})")
 
 
 def show_log(console: Console, lines: Iterable[LogLine]) -> None:
@@ -141,7 +170,7 @@ def show_log(console: Console, lines: Iterable[LogLine]) -> None:
 
 
 def _accuracy_line(result: TrainResult) -> str:
-    line = result.sentence or f"right {_share(result.accuracy)} of the time on the test pictures"
+    line = result.sentence or f"right {_share(result.accuracy)} of the time on the test part"
     if result.interval is None:
         return line
     low, high = result.interval

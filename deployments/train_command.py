@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 def train(
     folder: Annotated[
-        Path, about("One folder per class, or train/ and test/ with such folders inside.")
+        Path,
+        about(
+            "A folder with one folder of pictures per class, or train/ and test/ with such "
+            "folders inside; or a CSV of texts and labels."
+        ),
     ],
     *,
     project: Name,
@@ -32,23 +36,35 @@ def train(
     budget_seconds: Annotated[
         int | None, about("Stop training after this time and use the best model so far.")
     ] = None,
+    min_per_class: Annotated[
+        int | None, about("Train although classes have fewer examples than usual, such as 10.")
+    ] = None,
+    text_column: Annotated[
+        str, about("The column of texts, by its name or number, where it is not found.")
+    ] = "",
+    label_column: Annotated[
+        str, about("The column of labels, by its name or number, where it is not found.")
+    ] = "",
     again: Annotated[
         bool, about("Train anew although the same job has already succeeded.")
     ] = False,
     json: AsJson = False,
 ) -> int:
-    """Upload a folder of labelled pictures, train on it and serve the result.
+    """Upload labelled pictures or texts, train on them and serve the result.
 
     Run it again after an interruption: it sends what is missing and attaches to the job.
 
     Example: `exemplar train ./pictures --project my-cat`
+
+    Example: `exemplar train messages.csv --project spam --label-column kind`
     """
     from deployments.client import Exemplar
     from deployments.progress import reporter_for
 
-    options = _given(model, recipe, seed, budget_seconds, again)
+    options = _given(model, recipe, seed, budget_seconds, min_per_class, again)
     with Exemplar() as client:
-        run = _Run(client, folder, project, options, Console(stderr=json))
+        columns = (text_column, label_column)
+        run = _Run(client, folder, project, options, columns, Console(stderr=json))
         try:
             with reporter_for(run.console) as reporter:
                 job = run.submit(reporter)
@@ -67,6 +83,7 @@ class _Run:
     folder: Path
     project: str
     options: "TrainOptions"
+    columns: tuple[str, str]
     console: Console
     job: "RemoteJob | None" = None
 
@@ -74,9 +91,9 @@ class _Run:
         """Read, upload and start."""
         from deployments.screens import show_folder
 
-        pictures = self.client.read(self.folder, reporter.on_transfer)
-        show_folder(self.console, pictures)
-        self.job = self.client.submit(pictures, self.project, reporter.on_transfer, **self.options)
+        found = self.client.read(self.folder, reporter.on_transfer, *self.columns)
+        show_folder(self.console, found)
+        self.job = self.client.submit(found, self.project, reporter.on_transfer, **self.options)
         return self.job
 
     def interrupted(self, is_json: bool) -> int:
@@ -112,6 +129,8 @@ class _Run:
     def _same_command(self) -> str:
         """Without --again, which would begin anew once this job has succeeded."""
         words = ["exemplar", "train", str(self.folder), "--project", self.project]
+        for name, column in zip(("--text-column", "--label-column"), self.columns, strict=True):
+            words += [name, column] if column else []
         for name, value in self.options.items():
             if name != "again":
                 words += [f"--{name.replace('_', '-')}", str(value)]
@@ -123,6 +142,7 @@ def _given(
     recipe: str | None,
     seed: int | None,
     budget_seconds: int | None,
+    min_per_class: int | None,
     again: bool,
 ) -> "TrainOptions":
     """Only what was named: the defaults are the server's."""
@@ -135,6 +155,8 @@ def _given(
         options["seed"] = seed
     if budget_seconds is not None:
         options["budget_seconds"] = budget_seconds
+    if min_per_class is not None:
+        options["min_per_class"] = min_per_class
     if again:
         options["again"] = True
     return options

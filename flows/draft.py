@@ -9,9 +9,7 @@ from tasks.progress import Progress
 
 
 @flow(timeout_seconds=3_600)
-def draft(
-    user: str, project: str, dataset_version: str, model: str = "mobilenet_v2", job_id: str = ""
-) -> str:
+def draft(user: str, project: str, dataset_version: str, model: str = "", job_id: str = "") -> str:
     """Fit a linear head on a frozen encoder's features; return the model version."""
     owner = Project(user, project)
     progress = Progress(owner, job_id)

@@ -10,7 +10,7 @@ from flows.promote import promote
 from tasks.heartbeats import parent_heartbeat_only
 from tasks.preload import preload
 from tasks.progress import Progress, job_outcome
-from tasks.remote_training import await_training, check_request, start_training
+from tasks.remote_training import await_training, resolved, start_training
 
 
 @flow
@@ -19,18 +19,19 @@ def pipeline(
     project: str,
     upload: str,
     job_id: str = "",
-    model: str = "mobilenet_v2",
+    model: str = "",
     recipe: str = "balanced",
     seed: int = 0,
     budget_seconds: int = 3_600,
+    min_per_class: int = 0,
 ) -> None:
     """Ingest, prepare, draft, promote the draft, train, promote the trained model."""
     progress = Progress(Project(user, project), job_id)
     with job_outcome(progress), parent_heartbeat_only():
-        check_request(model, recipe)
+        model = resolved(progress, model, recipe)
         preload("sklearn.linear_model", "scipy.optimize")  # for the draft, while S3 answers
         frozen = ingest(user, project, upload, seed, job_id)
-        dataset = prepare(user, project, frozen, job_id)
+        dataset = prepare(user, project, frozen, job_id, min_per_class)
         drafted = draft(user, project, dataset, model, job_id)
         # The machine for training starts while the draft is being promoted.
         training = start_training(progress, dataset, model, recipe, seed, budget_seconds)

@@ -12,7 +12,7 @@ def train(
     user: str,
     project: str,
     dataset_version: str,
-    model: str = "mobilenet_v2",
+    model: str = "",
     recipe: str = "balanced",
     seed: int = 0,
     budget_seconds: int = 3_600,

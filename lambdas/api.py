@@ -12,6 +12,7 @@ from contracts import keys
 from contracts.errors import Conflict, ExemplarError, InvalidRequest, NotFound, Unavailable
 from contracts.identity import Project, identifier
 from contracts.limits import Limits
+from contracts.manifest import Kind
 from contracts.requests import CreateProject, TrainRequest, UploadRequest, parse_classes
 from contracts.status import Job, JobState
 from lambdas import environment, orchestrator, uploads
@@ -38,7 +39,12 @@ def create_project() -> Response[str]:
     request = CreateProject.parse(_body(), Limits.from_environment())
     project = Project(_user(), request.name)
     record, is_new = environment.state().create_project(
-        ProjectRecord(project=project, kind=request.kind, classes=request.classes)
+        ProjectRecord(
+            project=project,
+            kind=request.kind,
+            classes=request.classes,
+            has_open_classes=not request.classes,
+        )
     )
     answer = _project_summary(record)
     if is_new:
@@ -71,9 +77,10 @@ def change_classes(name: str) -> Response[str]:
     project, body = _project(name), _body()
     if not isinstance(body, dict) or set(body) != {"classes"}:
         raise InvalidRequest("only 'classes' can be changed", fix='send {"classes": [...]}')
-    classes = parse_classes(body["classes"], Limits.from_environment())
-    environment.state().project(project)
-    environment.state().update_project(project, classes=classes)
+    record = environment.state().project(project)
+    classes = parse_classes(body["classes"], Limits.from_environment(), record.kind)
+    changes = {"classes": classes} if classes else {}
+    environment.state().update_project(project, has_open_classes=not classes, **changes)
     return _json(200, _project_summary(environment.state().project(project)))
 
 
@@ -91,7 +98,12 @@ def announce_upload(name: str) -> Response[str]:
     record = environment.state().project(project)
     request = UploadRequest.parse(_body(), Limits.from_environment())
     for file in request.files:
-        if file.class_name not in record.classes:
+        if file.kind is not record.kind:
+            raise InvalidRequest(
+                f"{file.name!r} is {file.content_type}, but the project is of kind {record.kind}",
+                fix="create another project for it",
+            )
+        if not _takes_class(record, file.class_name):
             raise InvalidRequest(
                 f"{file.name!r} names the class {file.class_name!r}, which the project lacks",
                 fix=f"use one of {list(record.classes)}, or change the project's classes",
@@ -192,6 +204,13 @@ def failed(error: Exception) -> Response[str]:
         fix="try again; if it happens again, report it with the time of the call",
     )
     return _json(500, hidden.as_dict())
+
+
+def _takes_class(record: ProjectRecord, name: str) -> bool:
+    """Tables may name their classes inside, and a project may take whatever they name."""
+    if record.kind is Kind.TEXT and (not name or record.has_open_classes):
+        return True
+    return name in record.classes
 
 
 def _user() -> str:

@@ -2,15 +2,19 @@
 
 import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote_plus
+
+from botocore.exceptions import ClientError
 
 from contracts import keys
 from contracts.errors import Conflict, DataProblem, ExemplarError, InvalidName
 from contracts.estimate import Estimate, estimate
 from contracts.identity import Project
 from contracts.limits import Limits
+from contracts.manifest import Kind
 from contracts.requests import (
     AnnouncedFile,
     TrainRequest,
@@ -20,7 +24,11 @@ from contracts.requests import (
     parse_files,
 )
 from contracts.status import Job, JobState
+from contracts.tables import SAMPLE_BYTES, encoding_of, guess_columns
 from lambdas import environment, orchestrator, uploads
+from lambdas.state import ProjectRecord
+
+_ROW_BYTES = 100
 
 log = logging.getLogger(__name__)
 log.setLevel(logging.INFO)
@@ -37,32 +45,80 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         return {}
     try:
         project = Project(event["user"], event["project"])
-        request = TrainRequest.parse(event["request"])
-        return {"job": start(project, request).as_dict()}
+        job, tables = start(project, TrainRequest.parse(event["request"]))
+        return {"job": job.as_dict()} | ({"tables": tables} if tables else {})
     except ExemplarError as error:
         return error.as_dict() | {"http_status": error.http_status}
 
 
-def start(project: Project, request: TrainRequest) -> Job:
-    """Check an upload and start its job, or return the one that already runs or succeeded."""
-    state, limits = environment.state(), Limits.from_environment()
+def start(project: Project, request: TrainRequest) -> tuple[Job, list[dict[str, Any]]]:
+    """Check an upload and start its job, or return the one that already runs or succeeded.
+
+    With it comes how each table of text will be read, for the uploader to confirm.
+    """
+    state = environment.state()
+    limits = Limits.from_environment().with_minimum(request.min_per_class)
     record = state.project(project)
-    request = replace(request, upload=request.upload or record.last_upload)
+    request = request.completed(record.kind, record.last_upload)
     if not request.upload:
         raise DataProblem("nothing has been uploaded yet", fix="upload examples, then train")
     files = uploads.announced_files(
         environment.s3(), environment.bucket(), project, request.upload, limits
     )
-    check_class_counts(files, record.classes, limits)
-    job = _job_for(project, request, _estimate(request, len(files)))
+    tables: list[dict[str, Any]] = []
+    if record.kind is Kind.TEXT:
+        tables = _read_beginnings(project, files)
+    else:
+        check_class_counts(files, record.classes, limits)
+    job = _job_for(record, request, _estimate(request, _examples(files)))
     if job.state.is_final or job.flow_run_id:
-        return job
+        return job, tables
     # The run's id is the job's, so a second call after a crash between these lines is harmless.
     with state.starting(project.user, "pipeline", job.job_id) as others:
         run_id = orchestrator.start_pipeline(project, job.job_id, request, others)
     state.update_job(project, job.job_id, flow_run_id=run_id)
     state.update_project(project, last_job=job.job_id, last_upload=request.upload)
-    return replace(job, flow_run_id=run_id)
+    return replace(job, flow_run_id=run_id), tables
+
+
+def _read_beginnings(project: Project, files: list[AnnouncedFile]) -> list[dict[str, Any]]:
+    """Find the columns of each table; raises `DataProblem` naming what cannot be read."""
+    with ThreadPoolExecutor(8) as pool:
+        samples = pool.map(lambda file: _beginning(project, file), files)
+        return [
+            {"name": file.name, "class": file.class_name or None, "columns": _columns(file, sample)}
+            for file, sample in zip(files, samples, strict=True)
+        ]
+
+
+def _columns(file: AnnouncedFile, sample: bytes) -> dict[str, Any]:
+    is_whole = len(sample) == file.size_bytes
+    try:
+        encoding = encoding_of(sample, is_whole=is_whole)
+        return guess_columns(sample, file.hints, encoding, is_whole=is_whole).as_dict()
+    except DataProblem as error:
+        raise DataProblem(f"{file.name!r}: {error.message}", fix=error.fix) from error
+
+
+def _beginning(project: Project, file: AnnouncedFile) -> bytes:
+    key = keys.ProjectKeys(project).object(file.sha256)
+    try:
+        answer = environment.s3().get_object(
+            Bucket=environment.bucket(), Key=key, Range=f"bytes=0-{SAMPLE_BYTES - 1}"
+        )
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] not in {403, 404}:
+            raise
+        raise DataProblem(
+            f"{file.name!r} was announced but has not arrived",
+            fix="run the upload again; only what is missing will be sent",
+        ) from error
+    return answer["Body"].read()
+
+
+def _examples(files: list[AnnouncedFile]) -> int:
+    """How many examples the files likely hold: a row of text has a hundred bytes or so."""
+    return sum(1 + file.size_bytes // _ROW_BYTES if file.kind is Kind.TEXT else 1 for file in files)
 
 
 def _estimate(request: TrainRequest, examples: int) -> Estimate:
@@ -71,14 +127,15 @@ def _estimate(request: TrainRequest, examples: int) -> Estimate:
     return estimate(examples, past, limit_seconds=request.budget_seconds)
 
 
-def _job_for(project: Project, request: TrainRequest, expected: Estimate) -> Job:
+def _job_for(record: ProjectRecord, request: TrainRequest, expected: Estimate) -> Job:
     """The first attempt that is neither failed nor cancelled; a new one where there is none."""
-    state = environment.state()
+    state, project = environment.state(), record.project
     for attempt in range(1_000):
         job = Job(
             project=project,
             job_id=request.job_id(project, attempt),
             upload=request.upload,
+            kind=record.kind,
             model=request.model,
             recipe=request.recipe,
             seed=request.seed,
@@ -99,7 +156,7 @@ def _from_drop(key: str) -> None:
     except InvalidName:
         return  # a dataset's manifest.json, or a stray file: not for us
     try:
-        job = start(project, _dropped_request(project, upload, key))
+        job, _ = start(project, _dropped_request(project, upload, key))
         log.info(json.dumps({"event": "started", "project": project.slug, "job": job.job_id}))
     except ExemplarError as error:
         log.warning(json.dumps({"event": "refused", "key": key} | error.as_dict()))

@@ -49,6 +49,7 @@ def start_pipeline(
                 "recipe": request.recipe,
                 "seed": request.seed,
                 "budget_seconds": request.budget_seconds,
+                "min_per_class": request.min_per_class,
             },
         },
     )

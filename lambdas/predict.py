@@ -13,7 +13,7 @@ from contracts.errors import ExemplarError, NotFound
 from contracts.identity import Project
 from serving.access import KeyCheck
 from serving.predictor import Predictor
-from serving.request import picture_of
+from serving.request import question_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -81,11 +81,15 @@ def _answer(event: Mapping[str, Any]) -> dict[str, Any]:
         if event.get("rawPath", "/") in {"/", "/health"}:
             predictor()  # healthy means able to answer
             return {"status": "ok"}
-        raise NotFound("there is nothing here", fix="POST a picture to /")
+        raise NotFound("there is nothing here", fix="POST an example to /")
     if "requestContext" in event:
         key_check().check(_key(event))
-    prediction = predictor().answer(picture_of(event))
-    return {"label": prediction.label, "probabilities": prediction.probabilities}
+    question = question_of(event, predictor().card.kind)
+    answers = [
+        {"label": prediction.label, "probabilities": prediction.probabilities}
+        for prediction in predictor().answers(question.examples)
+    ]
+    return {"predictions": answers} if question.is_list else answers[0]
 
 
 def _key(event: Mapping[str, Any]) -> str:
@@ -113,4 +117,6 @@ def _response(status: int, body: dict[str, Any]) -> dict[str, Any]:
 def _log_line(request_id: str, status: int, body: dict[str, Any], seconds: float) -> None:
     line = {"request_id": request_id, "status": status, "ms": round(seconds * 1_000, 1)}
     line |= {"model_version": body["model_version"], "label": body.get("label")}
+    if "predictions" in body:
+        line["texts"] = len(body["predictions"])
     log.info(json.dumps(line, ensure_ascii=False))

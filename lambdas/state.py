@@ -40,6 +40,7 @@ class ProjectRecord:
     project: Project
     kind: Kind
     classes: tuple[str, ...]
+    has_open_classes: bool = False  # of text: whatever the labels name; `classes` are the last ones
     created_at: float = 0.0
     last_upload: str = ""
     last_job: str = ""
@@ -49,6 +50,12 @@ class ProjectRecord:
     endpoint: str = ""
     metrics: dict[str, Any] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
+
+    def is_same_question(self, other: "ProjectRecord") -> bool:
+        """Whether both were created with the same kind and classes."""
+        if self.kind is not other.kind or self.has_open_classes != other.has_open_classes:
+            return False
+        return self.has_open_classes or self.classes == other.classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +94,7 @@ class State:
         if self._table.put_new(_project_key(record.project), _values(record, skip={"project"})):
             return record, True
         stored = self.project(record.project)
-        if (stored.kind, stored.classes) != (record.kind, record.classes):
+        if not stored.is_same_question(record):
             raise Conflict(
                 f"project {record.project.name!r} exists with classes {list(stored.classes)}",
                 fix="choose another name, or change its classes with PATCH",

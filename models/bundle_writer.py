@@ -5,15 +5,22 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from contracts.bundle import CARD_FILE, MODEL_FILE, ModelCard
+from contracts.bundle import CARD_FILE, MODEL_FILE, TOKENIZER_FILE, ModelCard
 
 
-def write_bundle(folder: Path, card: ModelCard, graph: bytes) -> ModelCard:
-    """Write the graph, then `model.json` that vouches for it; return the card with its version."""
+def write_bundle(
+    folder: Path, card: ModelCard, graph: bytes, tokenizer: bytes | None = None
+) -> ModelCard:
+    """Write the files, then `model.json` that vouches for them; return the card with its version.
+
+    Text needs its tokenizer.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    checksums = {MODEL_FILE: hashlib.sha256(graph).hexdigest()}
+    files = {MODEL_FILE: graph} | ({TOKENIZER_FILE: tokenizer} if tokenizer else {})
+    checksums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     complete = replace(card, checksums=checksums).with_version()
-    _write(folder / MODEL_FILE, graph)
+    for name, data in files.items():
+        _write(folder / name, data)
     _write(folder / CARD_FILE, complete.to_json())
     return complete
 

@@ -1,7 +1,7 @@
 """What was found in a data set, as numbers, as Markdown and as a page of its own."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from contracts.manifest import Example, Flag, Manifest, Split
 from models.report_page import html_page, markdown_page
+from models.telling_words import telling_words
 
 MAX_NAMED: Final = 20  # files or groups listed per finding; the manifest has all of them
 
@@ -62,6 +63,7 @@ class DatasetReport:
     mixed_groups: int
     mixed_labels: list[list[str]]  # near duplicates under different labels, `file (class)`; capped
     distributions: list[Distribution]
+    telling_words: list[tuple[str, list[str]]]  # of each class of text
 
     def summary(self) -> dict[str, Any]:
         """The short form for a project's record and the page: its size is bounded."""
@@ -91,8 +93,8 @@ class DatasetReport:
         return html_page(self)
 
 
-def report(manifest: Manifest) -> DatasetReport:
-    """Describe a prepared manifest."""
+def report(manifest: Manifest, texts: Mapping[str, str] | None = None) -> DatasetReport:
+    """Describe a prepared manifest; `texts`, by SHA-256, are those of a data set of text."""
     used = [example for example in manifest.examples if example.split]
     groups = _groups(used)
     mixed = [group for group in groups if len({e.class_index for e in group}) > 1]
@@ -111,7 +113,8 @@ def report(manifest: Manifest) -> DatasetReport:
             [f"{e.source} ({manifest.classes[e.class_index]})" for e in group[:MAX_NAMED]]
             for group in mixed[:MAX_NAMED]
         ],
-        distributions=_distributions(used),
+        distributions=_distributions(used) if texts is None else _lengths(used, texts),
+        telling_words=[] if texts is None else _telling_words(manifest, texts),
     )
 
 
@@ -169,6 +172,24 @@ def _distributions(used: Sequence[Example]) -> list[Distribution]:
         "file size in kB": size / 1000,
     }
     return [_quantiles(name, values) for name, values in measures.items()]
+
+
+def _lengths(used: Sequence[Example], texts: Mapping[str, str]) -> list[Distribution]:
+    found = [texts[example.sha256] for example in used]
+    characters = np.array([len(text) for text in found], float)
+    words = np.array([len(text.split()) for text in found], float)
+    return [_quantiles("characters", characters), _quantiles("words", words)] if found else []
+
+
+def _telling_words(manifest: Manifest, texts: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+    """Of the training part: nobody should look at the test part before the model has."""
+    learnt = manifest.select(Split.TRAIN)
+    found = telling_words(
+        [texts[example.sha256] for example in learnt],
+        [example.class_index for example in learnt],
+        len(manifest.classes),
+    )
+    return list(zip(manifest.classes, found, strict=True))
 
 
 def _quantiles(name: str, values: "np.ndarray[Any, Any]") -> Distribution:

@@ -3,8 +3,9 @@
 scikit-learn is imported by the functions: it takes 2 s, and whoever only checks data needs none.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import onnx
@@ -22,7 +23,7 @@ CANDIDATES: Final = (1e-4, 1e-3, 3e-3, 1e-2, 1e-1, 1.0)
 FEW_PER_CLASS: Final = 50  # below, a validation part is too small to choose by
 FOLDS: Final = 5
 
-_Rows = NDArray[np.float32]  # (n, feature_dim)
+_Rows = Any  # (n, feature_dim) float32, or the same as a sparse matrix of SciPy
 _Labels = NDArray[np.int64]  # (n,)
 
 
@@ -48,18 +49,20 @@ def fit_head(
     is_validation: NDArray[np.bool_],
     classes: int,
     learn_validation: bool = True,
+    candidates: Sequence[float] = CANDIDATES,
 ) -> LinearHead:
     """Solve multinomial logistic regression, its regularisation chosen on held-out examples.
 
     These are the validation part or, below `FEW_PER_CLASS`, every example in turn (cross
     validation). With `learn_validation` the final head also learns from the validation part.
-    Raises `DataProblem` when a class has no example to learn from.
+    `candidates` are tried from strong to weak regularisation; sparse features are taken as they
+    are, others are standardised. Raises `DataProblem` when a class has no example to learn from.
     """
     _check_classes(labels[~is_validation], classes)
     usable = np.ones_like(is_validation) if learn_validation else ~is_validation
     folds = _folds(labels, is_validation, usable, classes)
     held_out = np.concatenate([score for _, score in folds])
-    best_c, logits = _choose_c(features, labels, folds, classes)
+    best_c, logits = _choose_c(features, labels, folds, classes, candidates)
     weight, bias = _Solver(features[usable], labels[usable], classes).solve(best_c)
     return LinearHead(
         weight=weight,
@@ -120,13 +123,17 @@ def _folds(
 
 
 def _choose_c(
-    features: _Rows, labels: _Labels, folds: list[_Fold], classes: int
+    features: _Rows,
+    labels: _Labels,
+    folds: list[_Fold],
+    classes: int,
+    candidates: Sequence[float],
 ) -> tuple[float, NDArray[np.float32]]:
     """Return the C of the least held-out log loss, and the held-out logits it gave."""
     solvers = [_Solver(features[learn], labels[learn], classes) for learn, _ in folds]
     truth = np.concatenate([labels[score] for _, score in folds])
     best_c, best_loss, best_logits = 0.0, np.inf, np.empty((0, classes), np.float32)
-    for c in CANDIDATES:
+    for c in candidates:
         heads = [solver.solve(c) for solver in solvers]
         pairs = zip(folds, heads, strict=True)
         logits = np.concatenate([features[score] @ head[0] + head[1] for (_, score), head in pairs])
@@ -143,10 +150,13 @@ class _Solver:
     def __init__(self, features: _Rows, labels: _Labels, classes: int) -> None:
         from sklearn.linear_model import LogisticRegression
 
-        self._mean, scale = features.mean(axis=0), features.std(axis=0)
-        # A feature that hardly varies here may well do so elsewhere, and must not drown the others.
-        self._scale = np.maximum(scale, 0.3 * scale.mean() + 1e-9)
-        self._rows = (features - self._mean) / self._scale
+        self._mean, self._scale = np.zeros(1, np.float32), np.ones(1, np.float32)
+        self._rows = features
+        if isinstance(features, np.ndarray):
+            self._mean, scale = features.mean(axis=0), features.std(axis=0)
+            # What hardly varies here may well do so elsewhere, and must not drown the others.
+            self._scale = np.maximum(scale, 0.3 * scale.mean() + 1e-9)
+            self._rows = (features - self._mean) / self._scale
         self._labels, self._classes = labels, classes
         self._model = LogisticRegression(max_iter=300, warm_start=True, tol=1e-3)
 
@@ -155,7 +165,7 @@ class _Solver:
         self._model.set_params(C=c).fit(self._rows, self._labels)
         coefficients, intercept = _per_class(self._model, self._classes)
         weight = (coefficients / self._scale).T
-        bias = intercept - self._mean @ weight
+        bias = intercept - (self._mean @ weight if len(self._mean) > 1 else 0.0)
         return weight.astype(np.float32), bias.astype(np.float32)
 
 

@@ -1,10 +1,10 @@
-"""Features of pictures from a frozen ONNX encoder, without torch."""
+"""Features of examples from a frozen ONNX encoder, without torch."""
 
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 import numpy as np
 import onnx
@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from contracts.bundle import Preprocessing
 from serving.predictor import open_session
-from serving.preprocess import crop, decode, normalise
+from serving.readers import Reader, Source
 
 # What the pixel encoder expects: small pictures, values in -1..1.
 PIXELS: Final = Preprocessing(size=64, resize=64, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
@@ -26,14 +26,14 @@ _BATCH = 8
 
 def extract(
     encoder: Path,
-    sources: Sequence[Path | bytes],
-    preprocessing: Preprocessing,
+    sources: Sequence[Source],
+    reader: Reader,
     threads: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> NDArray[np.float32]:
-    """Encode pictures as `(n, feature_dim)`, in order; memory stays flat.
+    """Encode examples as `(n, feature_dim)`, in order; memory stays flat.
 
-    Every thread (default: one per core) decodes and encodes pictures of its own. Threads that share
+    Every thread (default: one per core) reads and encodes examples of its own. Threads that share
     one picture's work wait for one another at every layer: a quarter slower, and far more so
     while anything else needs a core.
     `on_progress(done, total)` is called after each batch. Raises `UnreadableExample` for a picture
@@ -42,24 +42,31 @@ def extract(
     session = open_session(str(encoder), threads=1)
     name = session.get_inputs()[0].name
 
-    def encode(batch: Sequence[Path | bytes]) -> NDArray[np.float32]:
-        pixels = np.stack([crop(decode(source, preprocessing), preprocessing) for source in batch])
-        (features,) = session.run(None, {name: normalise(pixels, preprocessing)})
-        return cast("NDArray[np.float32]", features)
+    def encode(batch: NDArray[np.int64]) -> NDArray[np.float32]:
+        inputs = reader.read([sources[index] for index in batch])
+        runs = [
+            session.run(None, {name: inputs.rows[start : start + _BATCH]})[0]
+            for start in range(0, len(inputs.rows), _BATCH)
+        ]
+        return inputs.merged(np.concatenate(runs))
 
-    batches = [sources[start : start + _BATCH] for start in range(0, len(sources), _BATCH)]
-    rows: list[NDArray[np.float32]] = []
+    # Texts by length, so that little of a batch is padding.
+    lengths = [len(source) if isinstance(source, str) else 0 for source in sources]
+    order = np.argsort(lengths, kind="stable")
+    batches = [order[start : start + _BATCH] for start in range(0, len(sources), _BATCH)]
+    parts: list[NDArray[np.float32]] = []
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
         try:
             for features in pool.map(encode, batches):
-                rows.append(features)
+                parts.append(features)
                 if on_progress:
-                    on_progress(min(len(rows) * _BATCH, len(sources)), len(sources))
+                    on_progress(min(len(parts) * _BATCH, len(sources)), len(sources))
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-    if not rows:
-        return np.empty((0, session.get_outputs()[0].shape[1]), np.float32)
-    return np.concatenate(rows)
+    if not parts:
+        width = session.get_outputs()[0].shape[1]  # a name, where it is computed
+        return np.empty((0, width if isinstance(width, int) else 0), np.float32)
+    return np.concatenate(parts)[np.argsort(order, kind="stable")]
 
 
 def pixel_encoder() -> bytes:

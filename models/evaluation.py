@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -17,11 +16,12 @@ from contracts.bundle import ModelCard
 from contracts.errors import InvalidRequest
 from contracts.manifest import Example
 from models.statistics import wilson_interval
+from serving.readers import Source
 
 SCHEMA_VERSION: Final = 1
 PARITY_METRIC: Final = "parity_error"  # in a card's metrics, where a framework was exported
 _BATCH = 8
-_TIMED = 20  # pictures answered one by one for the latency
+_TIMED = 20  # examples answered one by one for the latency
 
 
 class Scorable(Protocol):
@@ -30,7 +30,7 @@ class Scorable(Protocol):
     @property
     def card(self) -> ModelCard: ...
 
-    def probabilities(self, sources: Sequence[bytes | Path]) -> NDArray[np.float32]: ...
+    def probabilities(self, sources: Sequence[Source]) -> NDArray[np.float32]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Evaluation:
     truth: tuple[int, ...]
     predicted: tuple[int, ...]
     confidence: tuple[float, ...]  # probability of the predicted class, 0..1
-    latency_ms: float  # median of single pictures, decoding included
+    latency_ms: float  # median of single examples, reading included
     bundle_size_bytes: int
     parity_error: float | None = None  # largest difference of logits to the training framework
 
@@ -119,16 +119,16 @@ def evaluate(
     *,
     manifest_version: str,
     examples: Sequence[Example],
-    paths: Sequence[Path],
+    sources: Sequence[Source],
     bundle_size_bytes: int,
     on_progress: Callable[[float], None] = lambda _: None,
 ) -> Evaluation:
-    """Let a bundle answer test examples through the serving code; `paths` are their pictures.
+    """Let a bundle answer test examples through the serving code; in the order of `sources`.
 
-    The bundle's classes must be those of the manifest, in its order. Pictures are dealt to one
+    The bundle's classes must be those of the manifest, in its order. Examples are dealt to one
     thread per core, so a predictor of one thread each, as it serves, is the fastest here, too.
     """
-    batches = [paths[start : start + _BATCH] for start in range(0, len(paths), _BATCH)]
+    batches = [sources[start : start + _BATCH] for start in range(0, len(sources), _BATCH)]
     rows = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for row in pool.map(predictor.probabilities, batches):
@@ -144,17 +144,17 @@ def evaluate(
         truth=tuple(example.class_index for example in examples),
         predicted=tuple(probabilities.argmax(axis=1).tolist()),
         confidence=tuple(round(float(p), 6) for p in probabilities.max(axis=1)),
-        latency_ms=_median_latency_ms(predictor, paths),
+        latency_ms=_median_latency_ms(predictor, sources),
         bundle_size_bytes=bundle_size_bytes,
         parity_error=card.metrics.get(PARITY_METRIC),
     )
 
 
-def _median_latency_ms(predictor: Scorable, paths: Sequence[Path]) -> float:
+def _median_latency_ms(predictor: Scorable, sources: Sequence[Source]) -> float:
     seconds = []
-    for path in paths[:_TIMED]:
+    for source in sources[:_TIMED]:
         started = time.perf_counter()
-        predictor.probabilities([path])
+        predictor.probabilities([source])
         seconds.append(time.perf_counter() - started)
     return 1000 * statistics.median(seconds) if seconds else 0.0
 

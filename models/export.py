@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts.bundle import Preprocessing, TextPreprocessing
 from models import zoo
 from models.encoder import OPSET
 from models.torchlibs import torch
@@ -25,51 +26,70 @@ class _Embedding(torch.nn.Module):
         super().__init__()
         self.classifier = classifier
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return self.classifier.embed(image)
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.classifier.embed(inputs)
 
 
-def export_onnx(classifier: zoo.Classifier, size: int) -> bytes:
-    """Return a graph from `image` `(n, 3, size, size)` float32 to `logits` `(n, classes)`."""
-    return _export(classifier, size, "logits")
+def export_onnx(
+    classifier: zoo.Classifier, preprocessing: Preprocessing | TextPreprocessing
+) -> bytes:
+    """Return a graph to `logits` `(n, classes)`.
+
+    From `image` `(n, 3, size, size)` float32, or `tokens` `(n, tokens)` int64.
+    """
+    return _export(classifier, preprocessing, "logits")
 
 
 def export_encoder(backbone: str, weights: Path) -> bytes:
-    """Return a graph from `image` to `features` `(n, feature_dim)`; raises `InvalidRequest`."""
+    """Return a graph to `features` `(n, feature_dim)`; raises `InvalidRequest`."""
     classifier = zoo.build(backbone, classes=2, weights=weights)
-    size = zoo.backbone_named(backbone).preprocessing.size
-    return _export(_Embedding(classifier), size, "features")
+    preprocessing = zoo.backbone_named(backbone).preprocessing
+    return _export(_Embedding(classifier), preprocessing, "features")
 
 
 def parity_error(
-    classifier: zoo.Classifier, graph: bytes, images: NDArray[np.float32], threads: int = 2
+    classifier: zoo.Classifier,
+    graph: bytes,
+    inputs: NDArray[np.float32] | NDArray[np.int64],
+    threads: int = 2,
 ) -> float:
     """Largest absolute difference between the logits of torch and of ONNX Runtime.
 
-    `images` `(n, 3, size, size)` should be real pictures: noise does not reach every unit.
+    `inputs` should be of real examples: noise does not reach every unit.
     """
     classifier.eval()
     with torch.inference_mode():
-        expected = classifier(torch.from_numpy(images)).numpy()
-    served = open_session(graph, threads).run(None, {"image": images})[0]
+        expected = classifier(torch.from_numpy(inputs)).numpy()
+    session = open_session(graph, threads)
+    served = session.run(None, {session.get_inputs()[0].name: inputs})[0]
     return float(np.abs(expected - served).max())
 
 
-def _export(module: torch.nn.Module, size: int, output: str) -> bytes:
+def _export(
+    module: torch.nn.Module, preprocessing: Preprocessing | TextPreprocessing, output: str
+) -> bytes:
+    if isinstance(preprocessing, Preprocessing):
+        name, axes = "image", {0: "n"}
+        example = torch.zeros(2, 3, preprocessing.size, preprocessing.size)
+    else:
+        name, axes = "tokens", {0: "n", 1: "length"}
+        example = torch.ones(2, 16, dtype=torch.int64)
     # The TorchScript exporter: its successor needs a further dependency and gives the same graph.
     module = module.cpu().float().eval()
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
+        # Attention's branches depend on the model's settings, not on the traced example.
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         torch.onnx.export(
             module,
-            (torch.zeros(2, 3, size, size),),
+            (example,),
             buffer,  # type: ignore[arg-type]  # this exporter also writes to a buffer
             dynamo=False,
             opset_version=OPSET,
-            input_names=["image"],
+            input_names=[name],
             output_names=[output],
-            dynamic_axes={"image": {0: "n"}, output: {0: "n"}},
+            dynamic_axes={name: axes, output: {0: "n"}},
         )
     return buffer.getvalue()
 

@@ -7,19 +7,38 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from contracts.bundle import Preprocessing
+from contracts.errors import InvalidRequest
 from models import zoo
 from models.checkpoints import Keeper
-from models.data import PictureSet, TrainingData, decoded
+from models.data import ExampleSet, PictureSet, TrainingData, decoded, tokenised
 from models.recipe import Recipe
 from models.torchlibs import lightning
+from serving.readers import Source
 
 
-def picture_sets(recipe: Recipe, data: TrainingData, folder: Path) -> tuple[PictureSet, PictureSet]:
-    """Return the training and the validation part, decoded into `folder` unless they are there."""
+def example_sets(recipe: Recipe, data: TrainingData, folder: Path) -> tuple[ExampleSet, ExampleSet]:
+    """Return the training and the validation part; pictures are decoded into `folder` once."""
+    learn = _example_set(recipe, data, data.train_sources, data.train_labels, folder)
+    check = _example_set(recipe, data, data.validation_sources, data.validation_labels, folder)
+    return learn, check
+
+
+def _example_set(
+    recipe: Recipe,
+    data: TrainingData,
+    sources: Sequence[Source],
+    labels: Sequence[int],
+    folder: Path,
+) -> ExampleSet:
     preprocessing = zoo.backbone_named(recipe.backbone).preprocessing
-    learn = decoded(data.train_paths, preprocessing, folder / "pixels")
-    check = decoded(data.validation_paths, preprocessing, folder / "pixels")
-    return PictureSet(learn, data.train_labels), PictureSet(check, data.validation_labels)
+    if isinstance(preprocessing, Preprocessing):
+        files = [source for source in sources if isinstance(source, Path)]
+        return PictureSet(decoded(files, preprocessing, folder / "pixels"), labels)
+    texts = [source for source in sources if isinstance(source, str)]
+    if data.tokenizer is None:
+        raise InvalidRequest("texts need a tokenizer", fix="give the encoder's")
+    return tokenised(texts, labels, data.tokenizer, preprocessing)
 
 
 def fine_tuner(recipe: Recipe, keeper: Keeper, loggers: Sequence[Any], **placement: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Pretrained weights from the torchvision hub: `python -m models.hub mobilenet_v2 TARGET`.
+"""Pretrained weights from the hubs: `python -m models.hub mobilenet_v2 TARGET`.
 
 A program of its own, so that callers need not load torch and can bound how long it takes.
 """
@@ -6,14 +6,22 @@ A program of its own, so that callers need not load torch and can bound how long
 import argparse
 from pathlib import Path
 
+from huggingface_hub import snapshot_download
+
+from models.sentence_encoders import PACKED_FILES, SENTENCE_ENCODERS, pack
 from models.torchlibs import torch, torchvision
 
 
 def download(backbone: str, target: Path) -> None:
-    """Write the hub's best ImageNet state dict to `target`, whole or not at all.
+    """Write torchvision's best ImageNet state dict, or a packed sentence encoder, to `target`.
 
-    Raises `URLError` when the hub cannot be reached, `ValueError` for an unknown backbone.
+    It is there whole or not at all. Raises `OSError` when the hub cannot be reached, `ValueError`
+    for an unknown backbone.
     """
+    if encoder := SENTENCE_ENCODERS.get(backbone):
+        folder = snapshot_download(encoder.hub_id, allow_patterns=list(PACKED_FILES))
+        pack(encoder, Path(folder), target)
+        return
     weights = torchvision.models.get_model_weights(backbone).DEFAULT
     state_dict = weights.get_state_dict(progress=False, check_hash=True)
     partial = target.with_suffix(".download")

@@ -14,6 +14,7 @@ from contracts.bundle import Preprocessing
 from contracts.errors import UnreadableExample
 from contracts.limits import MIB, Limits
 from contracts.manifest import Flag
+from models.problems import Problem
 from serving.preprocess import FORMATS, decode
 
 THUMBNAIL_SIZE: Final = (18, 16)  # width, height: every dhash cell is the mean of 2 × 2 of these
@@ -45,26 +46,18 @@ class ImageFacts:
     thumbnail: bytes  # (16, 18, 3) uint8, stretched to that size
 
 
-@dataclass(frozen=True, slots=True)
-class ImageProblem:
-    """Why a picture cannot be used, and what its owner can do."""
-
-    flag: Flag
-    note: str
-
-
 def inspect_images(
     paths: Sequence[Path],
     limits: Limits,
     workers: int | None = None,
     on_progress: Callable[[float], None] = lambda _: None,
-) -> list[ImageFacts | ImageProblem]:
+) -> list[ImageFacts | Problem]:
     """Inspect many pictures, in the order given; `on_progress` gets the share done, 0..1.
 
     Threads: Pillow decodes without holding Python's lock, so two threads match two processes on
     photographs of 400 px, and starting processes below a flow run is a risk of its own.
     """
-    found: list[ImageFacts | ImageProblem] = []
+    found: list[ImageFacts | Problem] = []
     chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
     with ThreadPoolExecutor(workers) as pool:
         for part in pool.map(lambda chunk: [inspect_image(p, limits) for p in chunk], chunks):
@@ -73,13 +66,13 @@ def inspect_images(
     return found
 
 
-def inspect_image(path: Path, limits: Limits) -> ImageFacts | ImageProblem:
+def inspect_image(path: Path, limits: Limits) -> ImageFacts | Problem:
     """Inspect one picture; nothing in its bytes makes this raise, a file that is absent does."""
     data = path.read_bytes()
     if not data:
-        return ImageProblem(Flag.UNREADABLE, f"the file is empty (0 bytes): {_FIX}")
+        return Problem(Flag.UNREADABLE, f"the file is empty (0 bytes): {_FIX}")
     if len(data) > limits.max_file_bytes:
-        return ImageProblem(
+        return Problem(
             Flag.TOO_LARGE,
             f"the file has {len(data) / MIB:.1f} MiB, at most {limits.max_file_bytes / MIB:.0f} "
             "are read: scale the picture down",
@@ -89,12 +82,12 @@ def inspect_image(path: Path, limits: Limits) -> ImageFacts | ImageProblem:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return _too_many_pixels("far too many", limits)
     except UnreadableExample:
-        return ImageProblem(Flag.UNREADABLE, _why_unreadable(data))
+        return Problem(Flag.UNREADABLE, _why_unreadable(data))
     except Exception:  # noqa: BLE001 - decoders raise almost anything on hostile bytes
-        return ImageProblem(Flag.UNREADABLE, _why_unreadable(data))
+        return Problem(Flag.UNREADABLE, _why_unreadable(data))
 
 
-def _open_fully(data: bytes, limits: Limits) -> ImageFacts | ImageProblem:
+def _open_fully(data: bytes, limits: Limits) -> ImageFacts | Problem:
     """Judge the header first: a bomb must not be decoded to be refused."""
     with Image.open(BytesIO(data), formats=FORMATS) as image:
         width, height, mode, stored_as = *image.size, image.mode, image.format or ""
@@ -124,18 +117,18 @@ def dhash(thumbnail: np.ndarray) -> int:
     return int.from_bytes(np.packbits(cells[:, 1:] > cells[:, :-1] + 1).tobytes(), "big")
 
 
-def _size_problem(width: int, height: int, limits: Limits) -> ImageProblem | None:
+def _size_problem(width: int, height: int, limits: Limits) -> Problem | None:
     if width * height > limits.max_pixels:
         return _too_many_pixels(f"{width} × {height}", limits)
     if min(width, height) < limits.min_side_px:
-        return ImageProblem(
+        return Problem(
             Flag.TOO_SMALL,
             f"the picture has {width} × {height} pixels, each side needs at least "
             f"{limits.min_side_px}: upload the original instead of a preview",
         )
     aspect = max(width, height) / min(width, height)
     if aspect > limits.max_aspect:
-        return ImageProblem(
+        return Problem(
             Flag.ODD_SHAPE,
             f"the picture has {width} × {height} pixels, one side may be at most "
             f"{limits.max_aspect:g} times the other: cut it to what matters",
@@ -143,8 +136,8 @@ def _size_problem(width: int, height: int, limits: Limits) -> ImageProblem | Non
     return None
 
 
-def _too_many_pixels(size: str, limits: Limits) -> ImageProblem:
-    return ImageProblem(
+def _too_many_pixels(size: str, limits: Limits) -> Problem:
+    return Problem(
         Flag.TOO_LARGE,
         f"the picture has {size} pixels, at most {limits.max_pixels:,} are read: "
         "scale it down, 1,000 pixels a side are plenty",

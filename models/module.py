@@ -1,32 +1,33 @@
 """One training step and its schedule, as a Lightning module."""
 
 import math
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from contracts.bundle import Preprocessing
+from contracts.bundle import Preprocessing, TextPreprocessing
 from models.calibration import calibrated_log_loss
 from models.data import Batch
 from models.recipe import Recipe
 from models.torchlibs import lightning, torch, torchmetrics
-from models.zoo import Classifier, frozen_copy, in_channels_last, pooled
+from models.views import Draw, views_of
+from models.zoo import Classifier, frozen_copy, in_channels_last
 
 nn = torch.nn
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm)
 
 
 class FineTuning(lightning.LightningModule):
-    """Trains a classifier's head and last blocks on uint8 batches."""
-
-    scale: torch.Tensor
-    shift: torch.Tensor
+    """Trains a classifier's head and last blocks."""
 
     def __init__(
-        self, classifier: Classifier, recipe: Recipe, preprocessing: Preprocessing, steps: int
+        self,
+        classifier: Classifier,
+        recipe: Recipe,
+        preprocessing: Preprocessing | TextPreprocessing,
+        steps: int,
     ) -> None:
         """Unfreeze what the recipe says; `steps` is the number of optimizer steps in all epochs."""
         super().__init__()
@@ -43,27 +44,20 @@ class FineTuning(lightning.LightningModule):
         self._val_logits: list[torch.Tensor] = []
         self._val_labels: list[torch.Tensor] = []
         self.val_accuracy = torchmetrics.classification.MulticlassAccuracy(classes, average="micro")
-        mean, std = (
-            torch.tensor(v).view(1, 3, 1, 1) for v in (preprocessing.mean, preprocessing.std)
-        )
-        self.register_buffer("scale", 1 / (255 * std), persistent=False)
-        self.register_buffer("shift", mean / std, persistent=False)
+        self.views = views_of(preprocessing)
         self.train()  # Lightning takes a module's modes as they are and never calls this itself
 
-    def to_input(self, pixels: torch.Tensor) -> torch.Tensor:
-        """`(n, size, size, 3)` uint8 to the model's input, equal to serving's `normalise`."""
-        # A permuted NHWC tensor already is channels_last: no copy.
-        return pixels.permute(0, 3, 1, 2) * self.scale - self.shift
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        """`(n, size, size, 3)` uint8, or `(n, tokens)` int64, to logits `(n, classes)`."""
+        return self.logits(self.views.to_input(batch))
 
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """`(n, size, size, 3)` uint8 to logits `(n, classes)`."""
-        return self.logits(self.to_input(pixels))
-
-    def logits(self, images: torch.Tensor) -> torch.Tensor:
-        """`(n, 3, size, size)` to `(n, classes)`; no gradient enters the frozen blocks."""
+    def logits(self, inputs: torch.Tensor) -> torch.Tensor:
+        """The model's input to `(n, classes)`; no gradient enters the frozen blocks."""
+        if inputs.dim() == 4:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
-            maps = self._frozen[0](images.contiguous(memory_format=torch.channels_last))
-        features = pooled(self.classifier.blocks[self.first :](maps))
+            maps = self._frozen[0](inputs)
+        features = self.classifier.pool(self.classifier.blocks[self.first :](maps))
         return self.classifier.classify(features)
 
     @override
@@ -80,22 +74,22 @@ class FineTuning(lightning.LightningModule):
 
     def batch_loss(self, batch: Batch, draw: "Draw") -> torch.Tensor:
         """Mean cross-entropy of an augmented batch; it applies the softmax itself."""
-        pixels, labels = batch
+        examples, labels = batch
         # Augmentation and dropout depend on seed and step alone, so a resumed run repeats them.
         seed = self.recipe.seed * 1_000_003 + self.global_step
         torch.manual_seed(seed)
-        images = augment(self.to_input(pixels), self.recipe, draw)
+        inputs = self.views.augmented(examples, self.recipe, draw)
         if draw.rank > 0:  # dropout differs between processes; the shift keeps seeds apart
             torch.manual_seed(seed + (draw.rank << 52))
         return nn.functional.cross_entropy(
-            self.logits(images), labels, label_smoothing=self.recipe.label_smoothing
+            self.logits(inputs), labels, label_smoothing=self.recipe.label_smoothing
         )
 
     @override
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Collect logits and accuracy."""
-        pixels, labels = batch
-        logits = self(pixels)
+        examples, labels = batch
+        logits = self(examples)
         self._val_logits.append(logits.float().cpu())
         self._val_labels.append(labels.cpu())
         self.val_accuracy.update(logits, labels)
@@ -119,7 +113,7 @@ class FineTuning(lightning.LightningModule):
 
     @property
     def val_logits(self) -> torch.Tensor:
-        """`(m, classes)` of the last validation, in the order of its pictures."""
+        """`(m, classes)` of the last validation, in the order of its examples."""
         return torch.cat(self._val_logits)
 
     def on_train_epoch_end(self) -> None:
@@ -169,51 +163,3 @@ def set_head(
     with torch.no_grad():
         classifier.head.weight.copy_(torch.from_numpy(weight.T))
         classifier.head.bias.copy_(torch.from_numpy(bias))
-
-
-@dataclass(frozen=True, slots=True)
-class Draw:
-    """Random numbers for a batch of `count` pictures, of which this process has only `rows`.
-
-    All are drawn, so that a picture is augmented alike on any number of processes.
-    """
-
-    count: int
-    rows: slice = field(default_factory=lambda: slice(None))
-    rank: int = 0
-
-    def uniform(self, low: float, high: float) -> torch.Tensor:
-        """One number for each picture of this process, `(n,)`."""
-        return torch.empty(self.count).uniform_(low, high)[self.rows]
-
-
-def augment(images: torch.Tensor, recipe: Recipe, draw: Draw | None = None) -> torch.Tensor:
-    """Crop, mirror and re-light every picture `(n, 3, size, size)` in its own way, in one go."""
-    count = len(images)
-    draw = draw or Draw(count)
-    area = draw.uniform(recipe.smallest_crop, 1.0)
-    aspect = draw.uniform(-0.2, 0.2).exp()  # of the crop: up to 1.2 : 1 either way
-    half_width = (area * aspect).sqrt().clamp(max=1.0)
-    half_height = (area / aspect).sqrt().clamp(max=1.0)
-    mirror = 1.0 - 2.0 * (draw.uniform(0, 1) < 0.5).float() if recipe.flip else torch.ones(count)
-    transform = torch.zeros(count, 2, 3)
-    transform[:, 0, 0] = half_width * mirror
-    transform[:, 1, 1] = half_height
-    transform[:, 0, 2] = (1 - half_width) * draw.uniform(-1, 1)
-    transform[:, 1, 2] = (1 - half_height) * draw.uniform(-1, 1)
-    grid = nn.functional.affine_grid(
-        transform.to(images.device), list(images.shape), align_corners=False
-    )
-    views = nn.functional.grid_sample(
-        images, grid, mode="bilinear", padding_mode="reflection", align_corners=False
-    )
-    return _relight(views, recipe.jitter, draw)
-
-
-def _relight(images: torch.Tensor, jitter: float, draw: Draw) -> torch.Tensor:
-    """Change contrast around each picture's mean, and brightness, by at most `jitter` each."""
-    shape, device = (len(images), 1, 1, 1), images.device
-    contrast = 1 + draw.uniform(-jitter, jitter).view(shape).to(device)
-    brightness = draw.uniform(-jitter, jitter).view(shape).to(device)
-    mean = images.mean(dim=(1, 2, 3), keepdim=True)
-    return (images - mean) * contrast + mean + brightness

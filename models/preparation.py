@@ -8,18 +8,20 @@ from typing import Final
 
 from contracts.errors import DataProblem
 from contracts.limits import Limits
-from contracts.manifest import Example, Flag, Manifest, Split
+from contracts.manifest import Example, Flag, Kind, Manifest, Split
 from models.duplicates import near_duplicate_groups
-from models.inspection import ImageFacts, ImageProblem
+from models.inspection import ImageFacts
+from models.problems import NOUNS, Problem
 from models.split import MIN_GROUPS_PER_CLASS, find_leaks, groups_per_class, split
+from models.text_inspection import TextFacts, same_likeness
 
 MAX_DETAILS: Final = 50
 # A picture whose mean side is so many times smaller or larger than the median is worth a look.
 OUTLIER_FACTOR: Final = 4.0
 
-Facts = Mapping[str, ImageFacts | ImageProblem]
+Facts = Mapping[str, ImageFacts | TextFacts | Problem]
 # Index of an example in the manifest, and why it cannot be used.
-_SetAside = dict[int, ImageProblem]
+_SetAside = dict[int, Problem]
 
 
 def prepare(
@@ -44,9 +46,9 @@ def prepare(
     aside |= {kept[i]: _LEAK for i in leaks}
     usable = {kept[i]: example for i, example in enumerate(examples) if i not in leaks}
 
-    require_enough(list(usable.values()), frozen.classes, limits)
-    assigned = split(list(usable.values()), frozen.seed, previous_test, previous_train)
-    _require_every_split(assigned, frozen.classes)
+    require_enough(list(usable.values()), frozen.classes, limits, frozen.kind)
+    assigned = split(list(usable.values()), frozen.seed, previous_test, previous_train, frozen.kind)
+    _require_every_split(assigned, frozen.classes, NOUNS[frozen.kind])
     final = dict(zip(usable, assigned, strict=True))
     return replace(
         frozen,
@@ -59,9 +61,11 @@ def prepare(
     )
 
 
-def require_enough(usable: Sequence[Example], classes: Sequence[str], limits: Limits) -> None:
+def require_enough(
+    usable: Sequence[Example], classes: Sequence[str], limits: Limits, kind: Kind = Kind.IMAGE
+) -> None:
     """Raise `DataProblem` naming every class that lacks examples, and how many it lacks."""
-    problems = []
+    problems, noun, needed = [], NOUNS[kind], limits.min_examples(kind)
     if not limits.min_classes <= len(classes) <= limits.max_classes:
         problems.append(
             f"the project has {len(classes)} classes, "
@@ -70,20 +74,20 @@ def require_enough(usable: Sequence[Example], classes: Sequence[str], limits: Li
     sizes = Counter(example.class_index for example in usable)
     distinct = groups_per_class(usable)
     for index, name in enumerate(classes):
-        if (lacking := limits.min_per_class - sizes[index]) > 0:
+        if (lacking := needed - sizes[index]) > 0:
             problems.append(
-                f"class {name!r} needs {_count(lacking, 'more picture')} "
-                f"({limits.min_per_class} needed, {sizes[index]} usable)"
+                f"class {name!r} needs {_count(lacking, f'more {noun}')} "
+                f"({needed} needed, {sizes[index]} usable)"
             )
         elif distinct[index] < MIN_GROUPS_PER_CLASS:
             problems.append(
-                f"class {name!r} has {_count(distinct[index], 'different picture')}, near copies "
+                f"class {name!r} has {_count(distinct[index], f'different {noun}')}, near copies "
                 f"counted once; it needs at least {MIN_GROUPS_PER_CLASS}"
             )
     if problems:
         raise DataProblem(
-            problems[0] if len(problems) == 1 else f"{len(problems)} classes need more pictures",
-            fix="add the missing pictures and train again; the report says what was set aside",
+            problems[0] if len(problems) == 1 else f"{len(problems)} classes need more {noun}s",
+            fix=f"add the missing {noun}s and train again, or train on fewer with min_per_class",
             details=capped(problems),
         )
 
@@ -95,10 +99,10 @@ def capped(lines: Sequence[str], limit: int = MAX_DETAILS) -> list[str]:
     return [*lines[:limit], f"and {len(lines) - limit:,} more"]
 
 
-_LEAK = ImageProblem(
-    Flag.LEAK, "given as a test picture, but it is a copy of a training picture: give another one"
+_LEAK = Problem(
+    Flag.LEAK, "given for the test, but it is a copy of a training example: give another one"
 )
-_ABSENT = ImageProblem(Flag.MISSING, "the picture was never inspected: upload it again")
+_ABSENT = Problem(Flag.MISSING, "the example was never inspected: upload it again")
 
 
 def _problems(frozen: Manifest, facts: Facts) -> _SetAside:
@@ -107,8 +111,8 @@ def _problems(frozen: Manifest, facts: Facts) -> _SetAside:
     for i, example in enumerate(frozen.examples):
         found = facts.get(example.sha256, _ABSENT)
         if example.flags:
-            aside[i] = ImageProblem(example.flags[0], example.note)
-        elif isinstance(found, ImageProblem):
+            aside[i] = Problem(example.flags[0], example.note)
+        elif isinstance(found, Problem):
             aside[i] = found
     return aside
 
@@ -129,8 +133,9 @@ def _conflicts(frozen: Manifest, aside: _SetAside) -> _SetAside:
         labels = sorted({frozen.examples[i].class_index for i in copies})
         if len(labels) > 1:
             names = " and ".join(repr(frozen.classes[index]) for index in labels[:3])
-            problem = ImageProblem(
-                Flag.CONFLICT, f"the same picture is labelled {names}: keep it in one class only"
+            problem = Problem(
+                Flag.CONFLICT,
+                f"the same {NOUNS[frozen.kind]} is labelled {names}: keep it in one class only",
             )
             conflicts |= dict.fromkeys(copies, problem)
     return conflicts
@@ -150,8 +155,9 @@ def _duplicates(frozen: Manifest, aside: _SetAside, previous_test: Set[str]) -> 
             duplicates[i] = (
                 _LEAK
                 if is_test and learns and not stays
-                else ImageProblem(
-                    Flag.DUPLICATE, f"the same picture as {frozen.examples[kept].source!r}"
+                else Problem(
+                    Flag.DUPLICATE,
+                    f"the same {NOUNS[frozen.kind]} as {frozen.examples[kept].source!r}",
                 )
             )
     return duplicates
@@ -159,15 +165,17 @@ def _duplicates(frozen: Manifest, aside: _SetAside, previous_test: Set[str]) -> 
 
 def _measured(example: Example, facts: Facts) -> Example:
     found = facts[example.sha256]
-    assert isinstance(found, ImageFacts)  # problems were set aside before
+    if not isinstance(found, ImageFacts):
+        return example
     return replace(example, width=found.width, height=found.height)
 
 
 def _with_groups(examples: Sequence[Example], facts: Facts) -> list[Example]:
     """Name every group of near duplicates by its smallest content hash."""
     grouped = list(examples)
-    known = [found for e in examples if isinstance(found := facts[e.sha256], ImageFacts)]
-    for members in near_duplicate_groups(known):
+    pictures = [found for e in examples if isinstance(found := facts[e.sha256], ImageFacts)]
+    texts = [found for e in examples if isinstance(found := facts[e.sha256], TextFacts)]
+    for members in near_duplicate_groups(pictures) if pictures else same_likeness(texts):
         name = min(examples[i].sha256 for i in members)
         for i in members:
             grouped[i] = _marked(replace(examples[i], group=name), Flag.NEAR_DUPLICATE)
@@ -175,8 +183,8 @@ def _with_groups(examples: Sequence[Example], facts: Facts) -> list[Example]:
 
 
 def _with_outliers(examples: Sequence[Example]) -> list[Example]:
-    if not examples:
-        return []
+    if not examples or not examples[0].width:
+        return list(examples)  # texts of very different lengths are nothing odd
     median = statistics.median(_side(example) for example in examples)
     return [
         _marked(example, Flag.OUTLIER_SIZE)
@@ -195,14 +203,14 @@ def _marked(example: Example, flag: Flag) -> Example:
     return replace(example, flags=(*example.flags, flag))
 
 
-def _put_aside(example: Example, problem: ImageProblem) -> Example:
+def _put_aside(example: Example, problem: Problem) -> Example:
     return replace(example, split=None, group="", flags=(problem.flag,), note=problem.note)
 
 
-def _require_every_split(examples: Sequence[Example], classes: Sequence[str]) -> None:
+def _require_every_split(examples: Sequence[Example], classes: Sequence[str], noun: str) -> None:
     filled = {(example.class_index, example.split) for example in examples}
     problems = [
-        f"class {name!r} has no {wanted} picture: its pictures are copies of one another or were "
+        f"class {name!r} has no {wanted} {noun}: its {noun}s are copies of one another or were "
         "all given for another split"
         for index, name in enumerate(classes)
         for wanted in Split
@@ -211,7 +219,7 @@ def _require_every_split(examples: Sequence[Example], classes: Sequence[str]) ->
     if problems:
         raise DataProblem(
             problems[0],
-            fix="add different pictures to the class, or let the split be made for you",
+            fix=f"add different {noun}s to the class, or let the split be made for you",
             details=capped(problems),
         )
 

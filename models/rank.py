@@ -20,7 +20,7 @@ from typing_extensions import override
 
 from models import zoo
 from models.checkpoints import EpochResult, Keeper
-from models.fitting import fine_tuner, picture_sets, quiet
+from models.fitting import example_sets, fine_tuner, quiet
 from models.rank_request import RankRequest
 from models.sharding import Shard, ShardBatches, ShardedFineTuning, shard_loaders
 from models.torchlibs import lightning
@@ -91,7 +91,7 @@ def run(request: RankRequest, parent: Parent) -> None:
     """Take part in stage 2 from its first to its last step."""
     recipe, hardware = request.recipe, request.hardware
     lightning.seed_everything(recipe.seed, verbose=False)
-    learn, check = picture_sets(recipe, request.data, request.checkpoint_dir)
+    learn, check = example_sets(recipe, request.data, request.checkpoint_dir)
     shard = Shard(int(os.environ["RANK"]), hardware.processes)
     train_batches, check_batches = shard_loaders(learn, check, recipe, shard)
     start = request.start()

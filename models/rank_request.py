@@ -49,13 +49,16 @@ class RankRequest:
         """Undo `write`."""
         values = json.loads((folder / _REQUEST).read_text())
         data = TrainingData(**values["data"])
+        is_text = data.tokenizer is not None
+        source = str if is_text else Path
         return cls(
             recipe=Recipe.from_dict(values["recipe"]),
             data=replace(
                 data,
                 classes=tuple(data.classes),
-                train_paths=[Path(path) for path in data.train_paths],
-                validation_paths=[Path(path) for path in data.validation_paths],
+                train_sources=[source(str(given)) for given in data.train_sources],
+                validation_sources=[source(str(given)) for given in data.validation_sources],
+                tokenizer=Path(str(data.tokenizer)) if is_text else None,
             ),
             hardware=Hardware(**values["hardware"]),
             checkpoint_dir=Path(values["checkpoint_dir"]),

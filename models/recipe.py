@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final, Self
 
 from contracts.errors import InvalidRequest
+from contracts.manifest import Kind
 
 ALL_BLOCKS: Final = 1_000  # more than any backbone has
 
@@ -49,13 +50,14 @@ class Recipe:
                 )
 
     @classmethod
-    def from_name(cls, name: str) -> Self:
-        """Return a built-in recipe. Raises `InvalidRequest` for an unknown name."""
-        if name not in RECIPES:
+    def from_name(cls, name: str, kind: Kind = Kind.IMAGE) -> Self:
+        """Return a built-in recipe for a kind. Raises `InvalidRequest` for an unknown name."""
+        recipes = RECIPES if kind is Kind.IMAGE else TEXT_RECIPES
+        if name not in recipes:
             raise InvalidRequest(
-                f"recipe {name!r} is unknown", fix=f"use one of: {', '.join(sorted(RECIPES))}"
+                f"recipe {name!r} is unknown", fix=f"use one of: {', '.join(sorted(recipes))}"
             )
-        return cls(**asdict(RECIPES[name]))
+        return cls(**asdict(recipes[name]))
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -131,5 +133,25 @@ RECIPES: Final[dict[str, Recipe]] = {
             freeze_batch_norm=False,
             patience=10,
         ),
+    )
+}
+
+_TEXT: Final = Recipe(
+    backbone="minilm_l6",
+    epochs=4,
+    unfrozen_blocks=6,  # all layers; the words' embeddings stay as pretrained
+    learning_rate=5e-5,
+    head_learning_rate=5e-4,
+    warmup_share=0.1,
+    dropout=0.1,
+    patience=3,
+)
+
+TEXT_RECIPES: Final[dict[str, Recipe]] = {
+    recipe.name: recipe
+    for recipe in (
+        _TEXT,
+        replace(_TEXT, name="fast", epochs=2, unfrozen_blocks=3),
+        replace(_TEXT, name="thorough", epochs=8, patience=4),
     )
 }

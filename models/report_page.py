@@ -83,6 +83,11 @@ def _sections(report: "DatasetReport") -> list[tuple[str, list[str], Rows]]:
                 for d in report.distributions
             ],
         ),
+        (
+            "Most telling words",
+            ["class", "words"],
+            [(name, ", ".join(words)) for name, words in report.telling_words],
+        ),
     ]
     return [section for section in sections if section[2]]
 

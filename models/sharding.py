@@ -7,13 +7,16 @@ the same on any number of them: each takes every n-th row of the batches that on
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from typing_extensions import override
 
-from contracts.bundle import Preprocessing
-from models.data import Batch, EpochBatches, PictureSet
-from models.module import Draw, FineTuning
+from contracts.bundle import Preprocessing, TextPreprocessing
+from models.data import Batch, EpochBatches, ExampleSet
+from models.module import FineTuning
 from models.recipe import Recipe
 from models.torchlibs import torch
+from models.views import Draw
 from models.zoo import Classifier
 
 
@@ -32,9 +35,16 @@ class ShardBatches(EpochBatches):
     batch's first, which `weight` then sets to nothing.
     """
 
-    def __init__(self, rows: int, batch_size: int, seed: int, shard: Shard) -> None:
+    def __init__(
+        self,
+        rows: int,
+        batch_size: int,
+        seed: int,
+        shard: Shard,
+        lengths: NDArray[np.int64] | None = None,
+    ) -> None:
         """Deal `rows` examples in batches of `batch_size` for all shards together."""
-        super().__init__(rows, batch_size, seed, shuffle=True)
+        super().__init__(rows, batch_size, seed, shuffle=True, lengths=lengths)
         self.shard = shard
 
     @override
@@ -71,7 +81,7 @@ class ShardedFineTuning(FineTuning):
         self,
         classifier: Classifier,
         recipe: Recipe,
-        preprocessing: Preprocessing,
+        preprocessing: Preprocessing | TextPreprocessing,
         dealt: ShardBatches,
         labels: torch.Tensor,
     ) -> None:
@@ -111,10 +121,10 @@ class ShardedFineTuning(FineTuning):
 
 
 def shard_loaders(
-    learn: PictureSet, check: PictureSet, recipe: Recipe, shard: Shard
+    learn: ExampleSet, check: ExampleSet, recipe: Recipe, shard: Shard
 ) -> "tuple[torch.utils.data.DataLoader[Batch], torch.utils.data.DataLoader[Batch]]":
     """Return loaders of a shard's training and validation batches."""
-    dealt = ShardBatches(len(learn), recipe.batch_size, recipe.seed, shard)
+    dealt = ShardBatches(len(learn), recipe.batch_size, recipe.seed, shard, learn.lengths)
     rows = torch.utils.data.DistributedSampler[int](check, shard.count, shard.rank, shuffle=False)
     blocks = torch.utils.data.BatchSampler(rows, recipe.batch_size, drop_last=False)
     return (

@@ -10,7 +10,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
 from contracts.limits import VALIDATION_SHARE, held_out_share
-from contracts.manifest import Example, Split
+from contracts.manifest import Example, Kind, Split
 
 MIN_GROUPS_PER_CLASS = 3  # one for each split
 
@@ -32,6 +32,7 @@ def split(
     seed: int = 0,
     previous_test: Set[str] = frozenset(),
     previous_train: Set[str] = frozenset(),
+    kind: Kind = Kind.IMAGE,
 ) -> list[Example]:
     """Return the examples with their split, in the order given.
 
@@ -48,7 +49,7 @@ def split(
         order, key=lambda group: any(examples[i].sha256 in previous_train for i in group.members)
     )
     fixed = _requesting_classes(examples, Split.TEST)
-    _fill(chosen, unseen_first, Split.TEST, _test_targets(examples, fixed), spare=2)
+    _fill(chosen, unseen_first, Split.TEST, _test_targets(examples, fixed, kind), spare=2)
     fixed = _requesting_classes(examples, Split.VALIDATION)
     _fill(chosen, order, Split.VALIDATION, _validation_targets(groups, chosen, fixed), spare=1)
     by_member = {
@@ -79,7 +80,7 @@ def find_leaks(examples: Sequence[Example], previous_test: Set[str] = frozenset(
 
 
 def groups_per_class(examples: Sequence[Example]) -> Counter[int]:
-    """How many different pictures each class has, copies counted once."""
+    """How many different examples each class has, copies counted once."""
     return Counter(index for group in _grouped(examples) for index in group.counts)
 
 
@@ -112,10 +113,10 @@ def _requesting_classes(examples: Sequence[Example], wanted: Split) -> set[int]:
     return {e.class_index for e in examples if e.requested_split is wanted}
 
 
-def _test_targets(examples: Sequence[Example], fixed: Set[int]) -> dict[int, int]:
+def _test_targets(examples: Sequence[Example], fixed: Set[int], kind: Kind) -> dict[int, int]:
     sizes = Counter(example.class_index for example in examples)
     return {
-        index: 0 if index in fixed else max(1, round(size * held_out_share(size)))
+        index: 0 if index in fixed else max(1, round(size * held_out_share(size, kind)))
         for index, size in sizes.items()
     }
 

@@ -15,9 +15,9 @@ from models import zoo
 from models.averaging import SHARES, interpolated
 from models.calibration import calibrated_log_loss
 from models.checkpoints import Candidate, EpochResult, Keeper, check_last, weights_of
-from models.data import PictureSet, TrainingData, batches
+from models.data import ExampleSet, TrainingData, batches
 from models.draft import fit_head, refit
-from models.fitting import fine_tuner, picture_sets, quiet
+from models.fitting import example_sets, fine_tuner, quiet
 from models.hardware import ONE_PROCESS, Hardware
 from models.module import FineTuning, set_head
 from models.recipe import Recipe
@@ -81,7 +81,7 @@ def train(
     )
     with quiet():
         lightning.seed_everything(recipe.seed, verbose=False)
-        learn, check = picture_sets(recipe, data, checkpoint_dir)
+        learn, check = example_sets(recipe, data, checkpoint_dir)
         module = _module(recipe, data, weights, len(learn))
         if recipe.solve_head and resume_from is None:
             _solve_head(module, learn, check, keeper)
@@ -114,15 +114,15 @@ def join_training(
     keeper = Keeper(checkpoint_dir, recipe)
     with quiet():
         lightning.seed_everything(recipe.seed, verbose=False)
-        learn, _ = picture_sets(recipe, data, checkpoint_dir)
+        learn, _ = example_sets(recipe, data, checkpoint_dir)
         module = _module(recipe, data, weights, len(learn))
         _fit_distributed(module, data, hardware, keeper, (), resume_from)
 
 
 def _fit(
     module: FineTuning,
-    learn: PictureSet,
-    check: PictureSet,
+    learn: ExampleSet,
+    check: ExampleSet,
     keeper: Keeper,
     loggers: Sequence[Any],
     resume_from: Path | None,
@@ -170,14 +170,14 @@ def _module(recipe: Recipe, data: TrainingData, weights: Path | None, rows: int)
     return FineTuning(classifier, recipe, preprocessing, steps)
 
 
-def _solve_head(module: FineTuning, learn: PictureSet, check: PictureSet, keeper: Keeper) -> None:
+def _solve_head(module: FineTuning, learn: ExampleSet, check: ExampleSet, keeper: Keeper) -> None:
     """Stage 1: fit the head on frozen features before stage 2 may bend them.
 
     A random head would send noise through the pretrained blocks (Kumar et al. 2022). It is a convex
     problem, so it is solved rather than trained.
     """
     started = time.monotonic()
-    features = np.concatenate([_embed(module, part) for part in (learn, check)])
+    features = np.concatenate([embed(module, part) for part in (learn, check)])
     labels = torch.cat([learn.labels, check.labels]).numpy()
     is_validation = np.arange(len(labels)) >= len(learn)
     classes = module.classifier.head.out_features
@@ -204,7 +204,7 @@ def _solve_head(module: FineTuning, learn: PictureSet, check: PictureSet, keeper
         keeper.on_epoch(solved)
 
 
-def _average(module: FineTuning, check: PictureSet, keeper: Keeper) -> Candidate:
+def _average(module: FineTuning, check: ExampleSet, keeper: Keeper) -> Candidate:
     """Stage 3: choose between stage 1's model, the last epoch and mixtures of the two.
 
     The epochs between do not count: the learning rate is high there, and the best of several noisy
@@ -225,7 +225,7 @@ def _average(module: FineTuning, check: PictureSet, keeper: Keeper) -> Candidate
 
 
 def _mixture(
-    module: FineTuning, check: PictureSet, first: Candidate, tuned: Candidate, share: float
+    module: FineTuning, check: ExampleSet, first: Candidate, tuned: Candidate, share: float
 ) -> Candidate:
     started = time.monotonic()
     weights = interpolated(first.weights, tuned.weights, share)
@@ -244,13 +244,13 @@ def _mixture(
     return Candidate(result, weights, module.val_logits)
 
 
-def _embed(module: FineTuning, pictures: PictureSet) -> "np.ndarray[Any, np.dtype[np.float32]]":
-    """Features of unaugmented pictures, `(n, feature_dim)`."""
-    blocks = zoo.frozen_copy(module.classifier.blocks)
+def embed(module: FineTuning, examples: ExampleSet) -> "np.ndarray[Any, np.dtype[np.float32]]":
+    """Features of unaugmented examples, `(n, feature_dim)`."""
+    blocks, classifier = zoo.frozen_copy(module.classifier.blocks), module.classifier
     with torch.inference_mode():
         rows = [
-            zoo.pooled(blocks(module.to_input(pixels))).numpy()
-            for pixels, _ in batches(pictures, 32)
+            classifier.pool(blocks(module.views.to_input(batch))).numpy()
+            for batch, _ in batches(examples, 32)
         ]
     return np.concatenate(rows)
 

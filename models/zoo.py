@@ -5,51 +5,73 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, cast
+from zipfile import BadZipFile
 
-from contracts.bundle import Preprocessing
+from contracts.bundle import Preprocessing, TextPreprocessing
 from contracts.errors import InvalidRequest
+from contracts.manifest import Kind
+from models import text_backbone
 from models.torchlibs import torch, torchvision
 
 nn = torch.nn
 fuse_conv_bn_eval = torch.nn.utils.fusion.fuse_conv_bn_eval
 
 
+Pool = Callable[[Any], torch.Tensor]
+
+
+def pooled(maps: torch.Tensor) -> torch.Tensor:
+    """Mean over the picture: `(n, feature_dim, h, w)` to `(n, feature_dim)`."""
+    return maps.mean(dim=(2, 3))
+
+
 @dataclass(frozen=True, slots=True)
 class Backbone:
-    """A feature extractor: blocks in order, from pictures to `(n, feature_dim, h, w)`.
+    """A feature extractor: blocks in order, and a pool that makes features `(n, feature_dim)`.
 
     `build` makes the blocks with random weights; `load` makes them from a file of weights.
     """
 
     name: str
     feature_dim: int
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | TextPreprocessing
     build: Callable[[], nn.Sequential]
     load: Callable[[Path], nn.Sequential]
+    pool: Pool = pooled
+
+    @property
+    def kind(self) -> Kind:
+        """What it reads."""
+        return Kind.TEXT if isinstance(self.preprocessing, TextPreprocessing) else Kind.IMAGE
 
 
 class Classifier(nn.Module):
-    """Blocks, mean over the picture, dropout, one linear layer. Gives logits, never softmax."""
+    """Blocks, a mean over the example, dropout, one linear layer. Gives logits, never softmax."""
 
     def __init__(
-        self, blocks: nn.Sequential, feature_dim: int, classes: int, dropout: float = 0.0
+        self,
+        blocks: nn.Sequential,
+        feature_dim: int,
+        classes: int,
+        dropout: float = 0.0,
+        pool: Pool = pooled,
     ) -> None:
         """Start with a head of zeros: every class is equally likely."""
         super().__init__()
-        self.blocks = blocks
+        self.blocks, self.pool = blocks, pool
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(feature_dim, classes)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """`(n, 3, size, size)` to logits `(n, classes)`."""
-        return self.classify(self.embed(image))
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """`(n, 3, size, size)`, or tokens `(n, tokens)`, to logits `(n, classes)`."""
+        return self.classify(self.embed(inputs))
 
-    def embed(self, image: torch.Tensor) -> torch.Tensor:
-        """`(n, 3, size, size)` to features `(n, feature_dim)`."""
-        return pooled(self.blocks(image))
+    def embed(self, inputs: torch.Tensor) -> torch.Tensor:
+        """`(n, 3, size, size)`, or tokens `(n, tokens)`, to features `(n, feature_dim)`."""
+        return self.pool(self.blocks(inputs))
 
     def classify(self, features: torch.Tensor) -> torch.Tensor:
         """Features `(n, feature_dim)` to logits `(n, classes)`."""
@@ -62,11 +84,6 @@ class Classifier(nn.Module):
         first = max(len(self.blocks) - last_blocks, 0)
         self.blocks[first:].requires_grad_(True)
         return first
-
-
-def pooled(maps: torch.Tensor) -> torch.Tensor:
-    """Mean over the picture: `(n, feature_dim, h, w)` to `(n, feature_dim)`."""
-    return maps.mean(dim=(2, 3))
 
 
 def frozen_copy(blocks: nn.Sequential) -> nn.Sequential:
@@ -98,7 +115,7 @@ def build(name: str, classes: int, weights: Path | None = None, dropout: float =
     """
     backbone = backbone_named(name)
     blocks = backbone.build() if weights is None else _load(backbone, weights)
-    return Classifier(blocks, backbone.feature_dim, classes, dropout)
+    return Classifier(blocks, backbone.feature_dim, classes, dropout, backbone.pool)
 
 
 def backbone_named(name: str) -> Backbone:
@@ -113,7 +130,7 @@ def backbone_named(name: str) -> Backbone:
 def _load(backbone: Backbone, weights: Path) -> nn.Sequential:
     try:
         return backbone.load(weights)
-    except (RuntimeError, OSError, KeyError, ValueError, TypeError, EOFError) as error:
+    except (RuntimeError, OSError, KeyError, ValueError, TypeError, EOFError, BadZipFile) as error:
         raise InvalidRequest(
             f"weights {weights.name!r} do not fit backbone {backbone.name!r}: {str(error)[:300]}",
             fix="give the state dict that torch.save(model.state_dict(), path) wrote",
@@ -173,6 +190,14 @@ ZOO: Final[dict[str, Backbone]] = {
             Preprocessing(size=64, resize=64, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
             _cnn,
             _load_cnn,
+        ),
+        Backbone(
+            "minilm_l6",
+            384,
+            TextPreprocessing(),
+            text_backbone.random_minilm,
+            text_backbone.load_encoder,
+            text_backbone.mean_over_tokens,
         ),
     )
 }

@@ -4,20 +4,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from contracts.bundle import CARD_FILE, MODEL_FILE, ModelCard
+from contracts.bundle import CARD_FILE, MODEL_FILE, TOKENIZER_FILE, ModelCard
 from contracts.errors import BundleInvalid
-from serving.preprocess import decode, to_tensor
+from contracts.manifest import Kind
+from serving.readers import Inputs, Source, reader_of
+
+_ROWS_AT_ONCE: Final = 32  # long texts have many windows, and attention needs memory for each
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The answer for one picture. `label` is None when it is likely none of the classes."""
+    """The answer for one example. `label` is None when it is likely none of the classes."""
 
     label: str | None
     probabilities: dict[str, float]  # in the bundle's class order
@@ -27,9 +30,12 @@ class Prediction:
 class Predictor:
     """A verified bundle, ready to answer."""
 
-    def __init__(self, card: ModelCard, graph: bytes, threads: int = 1) -> None:
-        """Prepare the graph. Raises `BundleInvalid` when ONNX Runtime refuses it."""
+    def __init__(
+        self, card: ModelCard, graph: bytes, threads: int = 1, tokenizer: bytes | None = None
+    ) -> None:
+        """Prepare the graph; text needs its tokenizer. Raises `BundleInvalid` for a broken one."""
         self.card = card
+        self._reader = reader_of(card.preprocessing, tokenizer)
         self._session = open_session(graph, threads)
         self._input = self._session.get_inputs()[0].name
 
@@ -38,27 +44,32 @@ class Predictor:
         """Read a bundle and check every file against `model.json`. Raises `BundleInvalid`."""
         try:
             card = ModelCard.from_json((folder / CARD_FILE).read_bytes())
-            graph = (folder / MODEL_FILE).read_bytes()
+            names = [MODEL_FILE, *([TOKENIZER_FILE] if card.kind is Kind.TEXT else [])]
+            files = {name: (folder / name).read_bytes() for name in names}
         except OSError as error:
             raise BundleInvalid(f"the bundle is incomplete: {error.strerror}") from error
         if card.with_version().model_version != card.model_version:
             raise BundleInvalid(f"{CARD_FILE} was altered: its version does not match its content")
-        card.verify(MODEL_FILE, graph)
-        return cls(card, graph, threads)
+        for name, data in files.items():
+            card.verify(name, data)
+        return cls(card, files[MODEL_FILE], threads, files.get(TOKENIZER_FILE))
 
-    def decode(self, data: bytes | Path) -> NDArray[np.float32]:
-        """Return a picture as the graph's input, `(3, size, size)`. Raises `UnreadableExample`."""
-        preprocessing = self.card.preprocessing
-        return to_tensor(decode(data, preprocessing), preprocessing)
+    def read(self, sources: Sequence[Source]) -> Inputs:
+        """Return examples as the graph takes them. Raises `UnreadableExample`."""
+        return self._reader.read(sources)
 
-    def logits(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """`(n, 3, size, size)` float32 to `(n, classes)`, before temperature and softmax."""
-        output: NDArray[np.float32] = self._session.run(None, {self._input: images})[0]
-        return output
+    def logits(self, inputs: Inputs) -> NDArray[np.float32]:
+        """`(examples, classes)`, before temperature and softmax."""
+        rows = inputs.rows
+        parts = [
+            self._session.run(None, {self._input: rows[start : start + _ROWS_AT_ONCE]})[0]
+            for start in range(0, len(rows), _ROWS_AT_ONCE)
+        ]
+        return inputs.merged(np.concatenate(parts))
 
-    def predict(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """`(n, 3, size, size)` float32 to calibrated probabilities `(n, classes)`."""
-        return softmax(self.logits(images) / self.card.temperature)
+    def predict(self, inputs: Inputs) -> NDArray[np.float32]:
+        """Calibrated probabilities, `(examples, classes)`."""
+        return softmax(self.logits(inputs) / self.card.temperature)
 
     def encode(self, probabilities: NDArray[np.float32]) -> Prediction:
         """Name the most likely class of one row `(classes,)`, unless it is below the threshold."""
@@ -74,21 +85,20 @@ class Predictor:
             model_version=self.card.model_version,
         )
 
-    def answer(self, data: bytes | Path) -> Prediction:
-        """All steps for one picture. Raises `UnreadableExample`."""
-        return self.encode(self.predict(self.decode(data)[None])[0])
+    def answers(self, sources: Sequence[Source]) -> list[Prediction]:
+        """All steps for some examples. Raises `UnreadableExample`."""
+        return [self.encode(row) for row in self.probabilities(sources)]
 
-    def probabilities(
-        self, sources: Sequence[bytes | Path], batch_size: int = 32
-    ) -> NDArray[np.float32]:
-        """Calibrated probabilities of many pictures, `(n, classes)`, holding one batch at a time.
+    def answer(self, source: Source) -> Prediction:
+        """All steps for one example. Raises `UnreadableExample`."""
+        return self.answers([source])[0]
 
-        Raises `UnreadableExample` for the first picture that cannot be decoded.
+    def probabilities(self, sources: Sequence[Source], batch_size: int = 32) -> NDArray[np.float32]:
+        """Calibrated probabilities of many examples, `(n, classes)`, holding one batch at a time.
+
+        Raises `UnreadableExample` for the first that cannot be read.
         """
-        rows = [
-            self.predict(np.stack([self.decode(data) for data in batch]))
-            for batch in _batches(sources, batch_size)
-        ]
+        rows = [self.predict(self.read(batch)) for batch in _batches(sources, batch_size)]
         return np.concatenate(rows or [np.empty((0, len(self.card.classes)), np.float32)])
 
 
@@ -111,9 +121,7 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return result
 
 
-def _batches(
-    sources: Sequence[bytes | Path], batch_size: int
-) -> Iterator[tuple[bytes | Path, ...]]:
+def _batches(sources: Sequence[Source], batch_size: int) -> Iterator[tuple[Source, ...]]:
     iterator = iter(sources)
     while batch := tuple(islice(iterator, batch_size)):
         yield batch

@@ -1,4 +1,4 @@
-"""From an HTTP event to the bytes of one picture."""
+"""From an HTTP event to the bytes of one picture, or to texts."""
 
 import base64
 import binascii
@@ -7,12 +7,71 @@ import email.policy
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from contracts.errors import InvalidRequest, LimitExceeded
+from contracts.manifest import Kind
 
 MAX_PICTURE_BYTES: Final = 6 * 2**20  # Lambda's own limit for a request
+MAX_TEXTS: Final = 100  # in one request
+_TEXT_FIX: Final = 'send {"text": "..."} or {"text": ["...", "..."]}'
 _FIX: Final = 'send the picture as the body, as multipart form data, or as {"image_base64": "..."}'
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a request asks about."""
+
+    examples: tuple[bytes | str, ...]
+    is_list: bool = False  # whether a list of answers is expected
+
+
+def question_of(event: Mapping[str, Any], kind: Kind) -> Question:
+    """Return the examples that a function URL event, or a direct call's document, carries.
+
+    Raises `InvalidRequest`, or `LimitExceeded` for what is too large.
+    """
+    if kind is Kind.TEXT:
+        return _texts_of(event)
+    return Question((picture_of(event),))
+
+
+def _texts_of(event: Mapping[str, Any]) -> Question:
+    if "requestContext" not in event:
+        return _from_texts(dict(event))
+    body = _body(event)
+    kind = _header(event, "content-type").partition(";")[0].strip().lower()
+    if kind == "application/json":
+        return _from_texts(_object(body, _TEXT_FIX))
+    if kind in {"text/plain", ""}:
+        try:
+            return Question((_checked_text(body.decode()),))
+        except UnicodeDecodeError as error:
+            raise InvalidRequest("the text is not encoded as UTF-8", fix=_TEXT_FIX) from error
+    raise InvalidRequest(f"this project's endpoint takes text, not {kind[:60]!r}", fix=_TEXT_FIX)
+
+
+def _from_texts(document: dict[str, Any]) -> Question:
+    if "text" not in document:
+        raise InvalidRequest("the JSON holds no 'text'", fix=_TEXT_FIX)
+    value = document["text"]
+    if not isinstance(value, list):
+        return Question((_checked_text(value),))
+    if not 1 <= len(value) <= MAX_TEXTS:
+        raise LimitExceeded(
+            f"{len(value):,} texts in one request, allowed are 1 to {MAX_TEXTS}",
+            fix="send them in several requests",
+        )
+    return Question(tuple(_checked_text(text) for text in value), is_list=True)
+
+
+def _checked_text(text: Any) -> str:
+    if not isinstance(text, str):
+        raise InvalidRequest(f"a text is {type(text).__name__}, not a string", fix=_TEXT_FIX)
+    if not text.strip():
+        raise InvalidRequest("the text is empty", fix=_TEXT_FIX)
+    return text
 
 
 def picture_of(event: Mapping[str, Any]) -> bytes:
@@ -28,7 +87,7 @@ def picture_of(event: Mapping[str, Any]) -> bytes:
     if not body:
         raise InvalidRequest("the request has no body", fix=_FIX)
     if kind == "application/json":
-        return _from_json(body)
+        return _from_document(_object(body, _FIX))
     if kind == "multipart/form-data":
         return _from_form(body, content_type)
     return _checked(body)
@@ -46,14 +105,16 @@ def _header(event: Mapping[str, Any], name: str) -> str:
     return next((str(v) for k, v in headers.items() if k.lower() == name), "")
 
 
-def _from_json(body: bytes) -> bytes:
+def _object(body: bytes, fix: str) -> dict[str, Any]:
     try:
         document = json.loads(body)
     except ValueError as error:
-        raise InvalidRequest(f"the body is no JSON: {error}", fix=_FIX) from error
+        raise InvalidRequest(f"the body is no JSON: {error}", fix=fix) from error
+    except RecursionError:
+        raise InvalidRequest("the JSON is nested too deeply", fix=fix) from None
     if not isinstance(document, dict):
-        raise InvalidRequest("the body is no JSON object", fix=_FIX)
-    return _from_document(document)
+        raise InvalidRequest("the body is no JSON object", fix=fix)
+    return document
 
 
 def _from_document(document: dict[str, Any]) -> bytes:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from contracts import keys
 from contracts.archive import write_zip
-from contracts.bundle import CARD_FILE, MODEL_FILE, ModelCard
+from contracts.bundle import CARD_FILE, ModelCard
 from contracts.identity import Project
 from contracts.keys import ProjectKeys
 from models.bundle_writer import write_bundle
@@ -15,15 +15,18 @@ from tasks import storage
 from tasks.settings import settings
 
 
-def publish_bundle(project: Project, card: ModelCard, graph: bytes) -> ModelCard:
+def publish_bundle(
+    project: Project, card: ModelCard, graph: bytes, tokenizer: bytes | None = None
+) -> ModelCard:
     """Store a bundle under its version; `model.json` comes last and makes it count."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        card = write_bundle(folder, card, graph)
+        card = write_bundle(folder, card, graph, tokenizer)
         archive = folder / keys.BUNDLE_ARCHIVE
-        write_zip([(name, folder / name) for name in (CARD_FILE, MODEL_FILE)], archive)
+        write_zip([(name, folder / name) for name in card.files], archive)
         project_keys = ProjectKeys(project)
-        for name in (MODEL_FILE, keys.BUNDLE_ARCHIVE, CARD_FILE):
+        *files, last = card.files
+        for name in (*files, keys.BUNDLE_ARCHIVE, last):
             storage.put_file(project_keys.bundle(card.model_version, name), folder / name)
     return card
 
@@ -31,11 +34,17 @@ def publish_bundle(project: Project, card: ModelCard, graph: bytes) -> ModelCard
 def fetch_bundle(project: Project, model_version: str) -> Path:
     """Folder with a bundle's files, kept on this machine. Raises `NotFound`."""
     folder = settings().cache_dir / "bundles" / project.slug / model_version
-    for name in (MODEL_FILE, CARD_FILE):
-        if not (folder / name).exists():
-            with storage.replacing(folder / name) as partial:
-                partial.write_bytes(storage.get(ProjectKeys(project).bundle(model_version, name)))
+    _fetch(project, model_version, folder / CARD_FILE)
+    for name in ModelCard.from_json((folder / CARD_FILE).read_bytes()).files:
+        _fetch(project, model_version, folder / name)
     return folder
+
+
+def _fetch(project: Project, model_version: str, target: Path) -> None:
+    if not target.exists():
+        with storage.replacing(target) as partial:
+            key = ProjectKeys(project).bundle(model_version, target.name)
+            partial.write_bytes(storage.get(key))
 
 
 def read_card(project: Project, model_version: str) -> ModelCard:
@@ -52,7 +61,8 @@ def function_zip(bundle: Path) -> Iterator[Path]:
     entries: list[tuple[str, bytes | Path]] = [
         (source.relative_to(root).as_posix(), source) for source in sources
     ]
-    entries += [(f"bundle/{name}", bundle / name) for name in (MODEL_FILE, CARD_FILE)]
+    card = ModelCard.from_json((bundle / CARD_FILE).read_bytes())
+    entries += [(f"bundle/{name}", bundle / name) for name in card.files]
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch) / "function.zip"
         write_zip(entries, target)

@@ -1,28 +1,37 @@
 """From an upload to a dataset version: verifying, checking, splitting, reporting."""
 
 import base64
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from prefect import task
-from prefect.artifacts import create_image_artifact, create_markdown_artifact
+from prefect.artifacts import (
+    create_image_artifact,
+    create_markdown_artifact,
+    create_table_artifact,
+)
 
 from contracts import keys
 from contracts.errors import DataProblem, ExemplarError
 from contracts.identity import Project
 from contracts.keys import ProjectKeys
 from contracts.limits import Limits
-from contracts.manifest import Example, Flag, Manifest, Split
+from contracts.manifest import Example, Flag, Kind, Manifest, Split
 from contracts.requests import AnnouncedFile
 from contracts.status import Stage
 from lambdas import uploads
+from lambdas.state import ProjectRecord
 from models import dataset_report, inspection, preparation
 from models.contact_sheet import MAX_CLASSES, contact_sheet
-from tasks import clients, storage
+from models.labelled_rows import read_labelled_rows
+from models.text_inspection import inspect_text
+from tasks import clients, examples, storage
 from tasks.progress import Progress
 from tasks.settings import settings
 
+_SHOWN_TEXTS = 5  # of each class
 _NAMED_FILES = 20  # how many files a message names before it only counts
 
 
@@ -49,19 +58,40 @@ def freeze_upload(project: Project, upload: str, seed: int, progress: Progress) 
         lambda part: progress.within(Stage.INGEST, part, f"verifying {len(files):,} files"),
     )
     _require_arrival(files, problems)
+    if record.kind is Kind.TEXT:
+        return _freeze_tables(record, files, seed)
     classes = {name: index for index, name in enumerate(record.classes)}
-    examples = tuple(
+    found = tuple(
         _example(file, classes[file.class_name], problems.get(file.sha256))
         for file in files
         if file.class_name in classes
     )
-    return storage.write_manifest(
-        Manifest(project, record.kind, record.classes, examples, seed=seed)
+    return storage.write_manifest(Manifest(project, record.kind, record.classes, found, seed=seed))
+
+
+def _freeze_tables(record: ProjectRecord, files: list[AnnouncedFile], seed: int) -> str:
+    """Read every row of the tables; the texts are kept once, by their content."""
+    project = record.project
+    rows = read_labelled_rows(
+        [(file, storage.local_path(project, file.sha256)) for file in files],
+        () if record.has_open_classes else record.classes,
+        Limits.from_environment(),
     )
+    manifest = Manifest(project, record.kind, rows.classes, tuple(rows.examples), seed=seed)
+    examples.store_texts(project, manifest.version, rows.texts)
+    if record.has_open_classes:
+        clients.state().update_project(project, classes=rows.classes)
+    return storage.write_manifest(manifest)
 
 
 def _require_arrival(files: list[AnnouncedFile], problems: dict[str, Flag]) -> None:
-    missing = [file.name for file in files if problems.get(file.sha256) is Flag.MISSING]
+    # A table with other content than announced was removed, and is as good as missing.
+    missing = [
+        file.name
+        for file in files
+        if (problem := problems.get(file.sha256)) is Flag.MISSING
+        or (problem and file.kind is Kind.TEXT)
+    ]
     if missing:
         raise DataProblem(
             f"{len(missing)} of {len(files)} announced files never arrived",
@@ -84,22 +114,17 @@ def _example(file: AnnouncedFile, class_index: int, problem: Flag | None) -> Exa
 
 # No retry: it is pure work on local copies, and a data problem stays one.
 @task
-def prepare_version(project: Project, frozen_version: str, progress: Progress) -> str:
-    """Check every picture, group duplicates, split; return the prepared dataset version."""
+def prepare_version(
+    project: Project, frozen_version: str, progress: Progress, min_per_class: int = 0
+) -> str:
+    """Check every example, group duplicates, split; return the prepared dataset version."""
     frozen = storage.read_manifest(project, frozen_version)
-    usable = [example for example in frozen.examples if not example.flags]
-    storage.fetch_examples(project, {example.sha256 for example in usable})
-    unique = sorted({example.sha256 for example in usable})
-    found = inspection.inspect_images(
-        [storage.local_path(project, sha256) for sha256 in unique],
-        Limits.from_environment(),
-        on_progress=lambda part: progress.within(Stage.PREPARE, part, "opening every picture"),
-    )
+    facts = _text_facts(frozen) if frozen.kind is Kind.TEXT else _picture_facts(frozen, progress)
     previous = _previous(project)
     manifest = preparation.prepare(
         frozen,
-        dict(zip(unique, found, strict=True)),
-        Limits.from_environment(),
+        facts,
+        Limits.from_environment().with_minimum(min_per_class),
         previous_test=previous[Split.TEST],
         previous_train=previous[Split.TRAIN] | previous[Split.VALIDATION],
     )
@@ -109,28 +134,61 @@ def prepare_version(project: Project, frozen_version: str, progress: Progress) -
     return version
 
 
+def _picture_facts(frozen: Manifest, progress: Progress) -> preparation.Facts:
+    usable = [example for example in frozen.examples if not example.flags]
+    storage.fetch_examples(frozen.project, {example.sha256 for example in usable})
+    unique = sorted({example.sha256 for example in usable})
+    found = inspection.inspect_images(
+        [storage.local_path(frozen.project, sha256) for sha256 in unique],
+        Limits.from_environment(),
+        on_progress=lambda part: progress.within(Stage.PREPARE, part, "opening every picture"),
+    )
+    return dict(zip(unique, found, strict=True))
+
+
+def _text_facts(frozen: Manifest) -> preparation.Facts:
+    return {sha256: inspect_text(text) for sha256, text in examples.texts(frozen).items()}
+
+
 def _previous(project: Project) -> dict[Split, set[str]]:
     """What was once held out stays held out, and what was learnt from is held out last."""
     version = clients.state().project(project).dataset_version
-    examples = storage.read_manifest(project, version).examples if version else ()
-    return {split: {e.sha256 for e in examples if e.split is split} for split in Split}
+    known = storage.read_manifest(project, version).examples if version else ()
+    return {split: {e.sha256 for e in known if e.split is split} for split in Split}
 
 
 def _publish_report(manifest: Manifest, version: str) -> None:
-    report = dataset_report.report(manifest)
+    is_text = manifest.kind is Kind.TEXT
+    report = dataset_report.report(manifest, examples.texts(manifest) if is_text else None)
     project_keys = ProjectKeys(manifest.project)
     storage.put_json(project_keys.report(version, keys.REPORT_DATA), asdict(report))
     storage.put(
         project_keys.report(version, keys.REPORT_PAGE), report.as_html().encode(), "text/html"
     )
     create_markdown_artifact(report.as_markdown(), key="dataset", description=version)
-    _show_examples(manifest)
+    if is_text:
+        _show_texts(manifest)
+    else:
+        _show_pictures(manifest)
     clients.state().update_project(
         manifest.project, dataset_version=version, report=report.summary()
     )
 
 
-def _show_examples(manifest: Manifest) -> None:
+def _show_texts(manifest: Manifest) -> None:
+    """Some training rows of each class."""
+    found, shown = examples.texts(manifest), Counter[int]()
+    rows = []
+    for example in manifest.select(Split.TRAIN):
+        shown[example.class_index] += 1
+        if example.class_index < MAX_CLASSES and shown[example.class_index] <= _SHOWN_TEXTS:
+            text = found[example.sha256]
+            rows.append({"class": manifest.classes[example.class_index], "text": text[:200]})
+    rows.sort(key=lambda row: manifest.classes.index(row["class"]))
+    create_table_artifact(rows, key="examples", description="training rows of each class")
+
+
+def _show_pictures(manifest: Manifest) -> None:
     """A row of training pictures per class; inside the artifact, so that it needs no address."""
     rows: list[list[Path]] = [[] for _ in manifest.classes]
     for example in manifest.select(Split.TRAIN):

@@ -1,7 +1,8 @@
 """The draft: frozen features and a linear head, without loading torch."""
 
 import io
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,23 +10,30 @@ from numpy.typing import NDArray
 from prefect import task
 from prefect.logging import get_run_logger
 
-from contracts.bundle import ModelCard, Preprocessing
+from contracts.bundle import ModelCard, Preprocessing, TextPreprocessing
 from contracts.errors import NotFound
 from contracts.identity import Project
 from contracts.keys import ProjectKeys
-from contracts.manifest import Example, Split
+from contracts.manifest import Example, Kind, Manifest, Split
+from contracts.requests import DEFAULT_MODELS
 from contracts.status import Stage
-from models import calibration, draft, encoder
-from tasks import bundles, storage
+from models import calibration, draft, encoder, tfidf
+from serving.readers import Reader, Source, reader_of
+from tasks import bundles, examples, storage
 from tasks.progress import Progress
 from tasks.settings import settings
+from tasks.shrinking import smaller
 from tasks.weights import Encoder, find_encoder
 
 PIXELS = "pixels"
-NO_WEIGHTS = (
-    "no pretrained weights could be reached (folder, bucket, hub): "
-    "the draft looks at plain pixels and the model is trained from scratch"
-)
+TFIDF = "tfidf"
+NO_WEIGHTS = {
+    Kind.IMAGE: "no pretrained weights could be reached (folder, bucket, hub): "
+    "the draft looks at plain pixels and the model is trained from scratch",
+    Kind.TEXT: "no sentence encoder could be reached (folder, bucket, package, hub): "
+    "the model counts words, and there is nothing to fine-tune",
+}
+BASELINE = "baseline_validation_accuracy"
 
 
 @dataclass(frozen=True)
@@ -35,69 +43,159 @@ class _Frozen:
     encoder_id: str
     backbone: str
     path: Path
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | TextPreprocessing
+    tokenizer: bytes | None = None
+
+    @property
+    def reader(self) -> Reader:
+        return reader_of(self.preprocessing, self.tokenizer)
+
+
+@dataclass(frozen=True)
+class _Learnt:
+    """What the draft learns from: the training and the validation part."""
+
+    manifest: Manifest
+    version: str
+    examples: list[Example]
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        return np.array([example.class_index for example in self.examples])
+
+    @property
+    def is_validation(self) -> NDArray[np.bool_]:
+        return np.array([example.split is Split.VALIDATION for example in self.examples])
+
+    def sources(self, wanted: Sequence[Example] | None = None) -> list[Source]:
+        return examples.sources(self.manifest, self.examples if wanted is None else wanted)
 
 
 # No retry: it is computation; the features are stored, so a rerun of the flow reads them.
 @task
 def draft_model(project: Project, version: str, model: str, progress: Progress) -> str:
-    """Fit a linear head on frozen features, store the bundle, return its model version."""
+    """Fit a linear head on frozen features, store the bundle, return its model version.
+
+    For text, word counts are fitted as well: they are the baseline, and all there is where no
+    encoder can be reached.
+    """
     manifest = storage.read_manifest(project, version)
-    frozen = _frozen_encoder(model, progress)
-    examples = manifest.select(Split.TRAIN) + manifest.select(Split.VALIDATION)
-    features = _features(project, frozen, examples, progress)
-    labels = np.array([example.class_index for example in examples])
-    is_validation = np.array([example.split is Split.VALIDATION for example in examples])
-    head = draft.fit_head(features, labels, is_validation, len(manifest.classes))
-    card = ModelCard(
-        kind=manifest.kind,
-        classes=manifest.classes,
-        preprocessing=frozen.preprocessing,
-        dataset_version=version,
-        backbone=frozen.backbone,
-        recipe="draft",
-        temperature=calibration.fit_temperature(head.held_out_logits, head.held_out_labels),
-        metrics={"validation_accuracy": head.validation_accuracy},
-    )
+    model = model or DEFAULT_MODELS[manifest.kind]
+    learnt = _Learnt(manifest, version, _parts(manifest))
+    if manifest.kind is Kind.IMAGE:
+        frozen = _frozen_encoder(model) or _pixel_encoder(progress)
+        return _publish_draft(learnt, frozen, progress, {})
+    counted = _count_words(learnt)
+    progress.record(**{f"metrics.{BASELINE}": counted.head.validation_accuracy})
+    if found := _frozen_encoder(model):
+        baseline = {BASELINE: counted.head.validation_accuracy}
+        return _publish_draft(learnt, found, progress, baseline)
+    _say_that_nothing_is_pretrained(Kind.TEXT, progress)
+    return _publish_counted(learnt, counted)
+
+
+def counted_model(manifest: Manifest, version: str) -> str:
+    """Fit word counts and store them; the same data gives the same version."""
+    learnt = _Learnt(manifest, version, _parts(manifest))
+    return _publish_counted(learnt, _count_words(learnt))
+
+
+def _parts(manifest: Manifest) -> list[Example]:
+    return manifest.select(Split.TRAIN) + manifest.select(Split.VALIDATION)
+
+
+def _count_words(learnt: _Learnt) -> tfidf.TfIdfModel:
+    """Fit TF-IDF and logistic regression."""
+    texts = [text for text in learnt.sources() if isinstance(text, str)]
+    classes = len(learnt.manifest.classes)
+    return tfidf.fit_tfidf(texts, learnt.labels, learnt.is_validation, classes)
+
+
+def _publish_counted(learnt: _Learnt, counted: tfidf.TfIdfModel) -> str:
+    """Store a model of word counts; return its version."""
+    card = _card(learnt, tfidf.PREPROCESSING, TFIDF, counted.head, {})
     return bundles.publish_bundle(
-        project, card, draft.draft_graph(frozen.path.read_bytes(), head)
+        learnt.manifest.project, card, counted.graph, counted.tokenizer
     ).model_version
 
 
-def _frozen_encoder(model: str, progress: Progress) -> _Frozen:
+def _publish_draft(
+    learnt: _Learnt, frozen: _Frozen, progress: Progress, metrics: dict[str, float]
+) -> str:
+    features = _features(learnt, frozen, progress)
+    labels, classes = learnt.labels, len(learnt.manifest.classes)
+    head = draft.fit_head(features, labels, learnt.is_validation, classes)
+    graph = draft.draft_graph(frozen.path.read_bytes(), head)
+    card = _card(learnt, frozen.preprocessing, frozen.backbone, head, metrics)
+    if learnt.manifest.kind is Kind.TEXT:
+        check = [e for e in learnt.examples if e.split is Split.VALIDATION]
+        truth = [example.class_index for example in check]
+        graph, small = smaller(card, graph, frozen.tokenizer, learnt.sources(check), truth)
+        card = replace(card, metrics=card.metrics | small)
+    return bundles.publish_bundle(
+        learnt.manifest.project, card, graph, frozen.tokenizer
+    ).model_version
+
+
+def _card(
+    learnt: _Learnt,
+    preprocessing: Preprocessing | TextPreprocessing,
+    backbone: str,
+    head: draft.LinearHead,
+    metrics: dict[str, float],
+) -> ModelCard:
+    return ModelCard(
+        kind=learnt.manifest.kind,
+        classes=learnt.manifest.classes,
+        preprocessing=preprocessing,
+        dataset_version=learnt.version,
+        backbone=backbone,
+        recipe="draft",
+        temperature=calibration.fit_temperature(head.held_out_logits, head.held_out_labels),
+        metrics={"validation_accuracy": head.validation_accuracy} | metrics,
+    )
+
+
+def _frozen_encoder(model: str) -> _Frozen | None:
     found: Encoder | None = find_encoder(model)
-    if found:
+    if found is None:
+        return None
+    if found.tokenizer is None:
         return _Frozen(found.encoder_id, model, found.path, Preprocessing())
-    progress.within(Stage.DRAFT, 0.05, NO_WEIGHTS)
-    get_run_logger().warning(NO_WEIGHTS)
+    return _Frozen(found.encoder_id, model, found.path, TextPreprocessing(), found.tokenizer)
+
+
+def _pixel_encoder(progress: Progress) -> _Frozen:
+    _say_that_nothing_is_pretrained(Kind.IMAGE, progress)
     path = settings().cache_dir / "weights" / "pixels.onnx"
     with storage.replacing(path) as partial:
         partial.write_bytes(encoder.pixel_encoder())
     return _Frozen(PIXELS, PIXELS, path, encoder.PIXELS)
 
 
-def _features(
-    project: Project,
-    frozen: _Frozen,
-    examples: list[Example],
-    progress: Progress,
-) -> NDArray[np.float32]:
-    """Features in the order of `examples`, (n, d); only pictures never seen before are computed."""
+def _say_that_nothing_is_pretrained(kind: Kind, progress: Progress) -> None:
+    progress.within(Stage.DRAFT, 0.05, NO_WEIGHTS[kind])
+    get_run_logger().warning(NO_WEIGHTS[kind])
+
+
+def _features(learnt: _Learnt, frozen: _Frozen, progress: Progress) -> NDArray[np.float32]:
+    """Features in the order of the examples, (n, d); only those never seen before are computed."""
+    project = learnt.manifest.project
     known = _stored_features(project, frozen.encoder_id)
-    missing = sorted({e.sha256 for e in examples} - known.keys())
+    missing = {e.sha256: e for e in learnt.examples if e.sha256 not in known}
     if missing:
-        storage.fetch_examples(project, missing)
+        nouns = "texts" if learnt.manifest.kind is Kind.TEXT else "pictures"
         computed = encoder.extract(
             frozen.path,
-            [storage.local_path(project, sha256) for sha256 in missing],
-            frozen.preprocessing,
+            learnt.sources(list(missing.values())),
+            frozen.reader,
             on_progress=lambda done, total: progress.within(
-                Stage.DRAFT, done / total, f"looking at {total:,} pictures"
+                Stage.DRAFT, done / total, f"looking at {total:,} {nouns}"
             ),
         )
         known |= dict(zip(missing, computed, strict=True))
         _store_features(project, frozen.encoder_id, known)
-    return np.stack([known[example.sha256] for example in examples])
+    return np.stack([known[example.sha256] for example in learnt.examples])
 
 
 def _store_features(

@@ -16,7 +16,8 @@ from contracts.errors import Unavailable
 from contracts.identity import Project
 from contracts.keys import ProjectKeys
 from contracts.manifest import Split
-from tasks import bundles, clients, storage
+from serving.readers import Source
+from tasks import bundles, clients, examples, storage
 from tasks.settings import settings
 
 if TYPE_CHECKING:
@@ -43,14 +44,14 @@ def release(project: Project, model_version: str, dataset_version: str) -> Relea
 
     Raises `Unavailable` when the new version fails its smoke test; `live` is then where it was.
     """
-    pictures = _smoke_pictures(project, dataset_version)
+    questions = _questions(project, dataset_version)
     version = _publish(project, model_version)
-    for picture in pictures:
-        _smoke_invoke(project, version, model_version, picture)
+    for question in questions:
+        _smoke_invoke(project, version, model_version, question)
     before = _live_version(project)
     endpoint = _point_live_at(project, version)
     try:
-        _smoke_endpoint(project, endpoint, model_version, pictures[0])
+        _smoke_endpoint(project, endpoint, model_version, questions[0])
     except Unavailable:
         if before:
             _point_live_at(project, before)
@@ -191,23 +192,29 @@ def _reachable(url: str) -> str:
     return f"{settings().function_url_base}/{url_id}/"
 
 
-def _smoke_pictures(project: Project, dataset_version: str) -> list[bytes]:
-    """Real test examples of different classes."""
-    by_class = {
-        example.class_index: example
-        for example in storage.read_manifest(project, dataset_version).select(Split.TEST)
-    }
+def _questions(project: Project, dataset_version: str) -> list[dict[str, str]]:
+    """Real test examples of different classes, in the endpoint's JSON form."""
+    manifest = storage.read_manifest(project, dataset_version)
+    by_class = {example.class_index: example for example in manifest.select(Split.TEST)}
     chosen = list(by_class.values())[:_SMOKE_EXAMPLES]
-    storage.fetch_examples(project, [example.sha256 for example in chosen])
-    return [storage.local_path(project, example.sha256).read_bytes() for example in chosen]
+    return [_question(source) for source in examples.sources(manifest, chosen)]
 
 
-def _smoke_invoke(project: Project, version: str, model_version: str, picture: bytes) -> None:
+def _question(source: Source) -> dict[str, str]:
+    if isinstance(source, str):
+        return {"text": source}
+    picture = source if isinstance(source, bytes) else source.read_bytes()
+    return {"image_base64": base64.b64encode(picture).decode()}
+
+
+def _smoke_invoke(
+    project: Project, version: str, model_version: str, question: dict[str, str]
+) -> None:
     """Call exactly the new version, past the URL; only this account can do that without a key."""
     answer = clients.functions().invoke(
         FunctionName=project.function_name(settings().stack),
         Qualifier=version,
-        Payload=json.dumps({"image_base64": base64.b64encode(picture).decode()}),
+        Payload=json.dumps(question),
     )
     payload = json.load(answer["Payload"])
     if answer.get("FunctionError") or payload.get("model_version") != model_version:
@@ -217,24 +224,28 @@ def _smoke_invoke(project: Project, version: str, model_version: str, picture: b
         )
 
 
-def _smoke_endpoint(project: Project, endpoint: str, model_version: str, picture: bytes) -> None:
+def _smoke_endpoint(
+    project: Project, endpoint: str, model_version: str, question: dict[str, str]
+) -> None:
     """One call as a consumer makes it, with a key that exists for this call only."""
     state, key = clients.state(), f"xk_smoke_{secrets.token_urlsafe(32)}"
     state.add_key(project, key)
     try:
-        _call_until_right(endpoint, key, model_version, picture)
+        _call_until_right(endpoint, key, model_version, question)
     finally:
         state.remove_key(project, key)
 
 
-def _call_until_right(endpoint: str, key: str, model_version: str, picture: bytes) -> None:
+def _call_until_right(
+    endpoint: str, key: str, model_version: str, question: dict[str, str]
+) -> None:
     """A moved alias may take a moment to reach every front end, so wrong answers get some time."""
     deadline = time.monotonic() + _SMOKE_TIMEOUT_SECONDS
-    headers = {"x-api-key": key, "content-type": "application/octet-stream"}
+    headers = {"x-api-key": key}
     seen = ""
     while time.monotonic() < deadline:
         try:
-            answer = httpx.post(endpoint, content=picture, headers=headers, timeout=30)
+            answer = httpx.post(endpoint, json=question, headers=headers, timeout=30)
             seen = f"{answer.status_code} {answer.text[:300]}"
             if answer.status_code == 200 and answer.json()["model_version"] == model_version:
                 return

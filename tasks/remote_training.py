@@ -17,6 +17,7 @@ from prefect.states import Cancelling
 
 from contracts.errors import ExemplarError, split_fix
 from contracts.estimate import Estimate, Machine, estimate
+from contracts.requests import DEFAULT_MODELS
 from contracts.status import Stage
 from contracts.turns import TURNS, queue_of
 from lambdas.orchestrator import job_tags
@@ -52,9 +53,15 @@ class TrainingFailed(ExemplarError):
     code = "training_failed"
 
 
-def check_request(model: str, recipe: str) -> None:
-    """Raise `InvalidRequest` now rather than after the machine has started."""
-    Recipe.from_dict(Recipe.from_name(recipe).as_dict() | {"backbone": model})
+def resolved(progress: Progress, model: str, recipe: str) -> str:
+    """Return the model, its kind's default where none is named.
+
+    Raises `InvalidRequest` now rather than after the machine has started.
+    """
+    kind = clients.state().project(progress.project).kind
+    model = model or DEFAULT_MODELS[kind]
+    Recipe.from_dict(Recipe.from_name(recipe, kind).as_dict() | {"backbone": model})
+    return model
 
 
 # No retry: the same idempotency key would give the same run; `await_training` bounds attempts.

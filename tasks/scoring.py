@@ -8,7 +8,7 @@ from contracts.keys import ProjectKeys
 from contracts.manifest import Split
 from models.evaluation import Evaluation, evaluate
 from serving.predictor import Predictor
-from tasks import bundles, clients, storage
+from tasks import bundles, clients, examples, storage
 
 
 # No retry: it is computation; its result is stored, so a rerun of the flow reads it.
@@ -22,13 +22,12 @@ def score(project: Project, model_version: str, dataset_version: str) -> Evaluat
         pass
     manifest = storage.read_manifest(project, dataset_version)
     test = manifest.select(Split.TEST)
-    storage.fetch_examples(project, {example.sha256 for example in test})
     folder = bundles.fetch_bundle(project, model_version)
     evaluation = evaluate(
         Predictor.load(folder),
         manifest_version=dataset_version,
         examples=test,
-        paths=[storage.local_path(project, example.sha256) for example in test],
+        sources=examples.sources(manifest, test),
         bundle_size_bytes=sum(file.stat().st_size for file in folder.iterdir()),
     )
     storage.put(key, evaluation.to_json(), "application/json")

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import cast
@@ -10,33 +10,35 @@ from uuid import UUID
 
 import httpx
 import numpy as np
-from numpy.typing import NDArray
 from prefect import task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.logging import get_run_logger
 
-from contracts.bundle import ModelCard
+from contracts.bundle import TOKENIZER_FILE, ModelCard
 from contracts.identity import Project
 from contracts.keys import ProjectKeys
-from contracts.manifest import Example, Manifest, Split
+from contracts.manifest import Kind, Manifest, Split
+from contracts.requests import DEFAULT_MODELS
 from contracts.status import Stage
 from models import calibration, zoo
 from models.checkpoints import LAST_CHECKPOINT, EpochResult, load_best
 from models.data import TrainingData
+from models.evaluation import PARITY_METRIC
 from models.export import export_onnx, parity_error
 from models.hardware import detected
 from models.recipe import Recipe
 from models.training import Trained, join_training, train
 from serving.predictor import Predictor
-from tasks import bundles, registry, storage
-from tasks.drafting import NO_WEIGHTS
+from tasks import bundles, examples, registry, storage
+from tasks.drafting import NO_WEIGHTS, counted_model
 from tasks.progress import Progress
 from tasks.settings import settings
+from tasks.shrinking import smaller
 from tasks.training_results import record_version, trained_version, training_id
 from tasks.weights import Weights, find_weights
 
 FROM_SCRATCH = "cnn"  # small enough to learn from a few hundred pictures
-_PARITY = 32  # pictures that torch and the exported graph are compared on
+_PARITY = 32  # examples that torch and the exported graph are compared on
 
 
 # No retry: a lost machine is replaced by the pipeline, and any other failure would repeat itself.
@@ -59,12 +61,17 @@ def train_model(
     if finished := trained_version(project, training):
         return finished
     manifest = storage.read_manifest(project, version)
-    weights = _weights(model)
-    recipe = replace(
-        Recipe.from_name(recipe_name), backbone=model if weights else FROM_SCRATCH, seed=seed
-    )
+    model = model or DEFAULT_MODELS[manifest.kind]
+    weights = _weights(model, manifest.kind)
+    if manifest.kind is Kind.TEXT and weights is None:
+        # There is nothing to fine-tune; the same words give the draft again, and the gate a tie.
+        counted = counted_model(manifest, version)
+        record_version(project, training, counted)
+        return counted
+    recipe = Recipe.from_name(recipe_name, manifest.kind)
+    recipe = replace(recipe, backbone=model if weights else FROM_SCRATCH, seed=seed)
     folder = settings().cache_dir / "trainings" / project.slug / training
-    data = _training_data(manifest)
+    data = _training_data(manifest, weights, folder)
     hardware = detected(settings().training_devices, settings().training_nodes)
     resume_from = _last_checkpoint(project, training, folder)
     weights_path = weights.path if weights else None
@@ -96,32 +103,31 @@ def train_model(
     return model_version
 
 
-def _weights(model: str) -> Weights | None:
+def _weights(model: str, kind: Kind) -> Weights | None:
     """Pretrained weights, or None where the model has to learn from scratch.
 
     The draft has told the uploader; here it goes to this flow run's log.
     """
     weights = find_weights(model)
     if weights is None:
-        get_run_logger().warning(NO_WEIGHTS)
+        get_run_logger().warning(NO_WEIGHTS[kind])
     return weights
 
 
-def _training_data(manifest: Manifest) -> TrainingData:
-    parts = {split: manifest.select(split) for split in (Split.TRAIN, Split.VALIDATION)}
-    everything = [example for part in parts.values() for example in part]
-    storage.fetch_examples(manifest.project, {example.sha256 for example in everything})
+def _training_data(manifest: Manifest, weights: Weights | None, folder: Path) -> TrainingData:
+    learn, check = manifest.select(Split.TRAIN), manifest.select(Split.VALIDATION)
+    tokenizer = weights.tokenizer if weights else None
+    if tokenizer is not None:
+        with storage.replacing(folder / TOKENIZER_FILE) as partial:
+            partial.write_bytes(tokenizer)
     return TrainingData(
-        train_paths=_paths(manifest.project, parts[Split.TRAIN]),
-        train_labels=[example.class_index for example in parts[Split.TRAIN]],
-        validation_paths=_paths(manifest.project, parts[Split.VALIDATION]),
-        validation_labels=[example.class_index for example in parts[Split.VALIDATION]],
+        train_sources=examples.sources(manifest, learn),
+        train_labels=[example.class_index for example in learn],
+        validation_sources=examples.sources(manifest, check),
+        validation_labels=[example.class_index for example in check],
         classes=manifest.classes,
+        tokenizer=folder / TOKENIZER_FILE if tokenizer is not None else None,
     )
-
-
-def _paths(project: Project, examples: list[Example]) -> list[Path]:
-    return [storage.local_path(project, example.sha256) for example in examples]
 
 
 def _last_checkpoint(project: Project, training: str, folder: Path) -> Path | None:
@@ -158,10 +164,12 @@ def _reporter(progress: Progress) -> Callable[[EpochResult], None]:
 def _publish(
     manifest: Manifest, version: str, recipe: Recipe, trained: Trained, data: TrainingData
 ) -> str:
-    """Export the best epoch, check it against torch on real pictures, and store the bundle."""
+    """Export the best epoch, check it against torch on real examples, and store the bundle."""
     classifier, _ = load_best(trained.best_checkpoint)
     preprocessing = zoo.backbone_named(recipe.backbone).preprocessing
-    graph = export_onnx(classifier, preprocessing.size)
+    graph = export_onnx(classifier, preprocessing)
+    tokenizer = data.tokenizer.read_bytes() if data.tokenizer else None
+    truth = np.array(data.validation_labels)
     card = ModelCard(
         kind=manifest.kind,
         classes=manifest.classes,
@@ -169,25 +177,17 @@ def _publish(
         dataset_version=version,
         backbone=recipe.backbone,
         recipe="tuned",
+        temperature=calibration.fit_temperature(trained.held_out_logits, truth),
     )
-    predictor = Predictor(card, graph, threads=2)
-    return bundles.publish_bundle(
-        manifest.project,
-        replace(
-            card,
-            temperature=calibration.fit_temperature(
-                trained.held_out_logits, np.array(data.validation_labels)
-            ),
-            metrics={
-                "validation_accuracy": trained.val_accuracy,
-                "parity_error": parity_error(
-                    classifier, graph, _pictures(predictor, data.validation_paths[:_PARITY])
-                ),
-            },
-        ),
-        graph,
-    ).model_version
-
-
-def _pictures(predictor: Predictor, paths: Sequence[Path]) -> NDArray[np.float32]:
-    return np.stack([predictor.decode(path) for path in paths])
+    predictor = Predictor(card, graph, threads=2, tokenizer=tokenizer)
+    some = predictor.read(data.validation_sources[:_PARITY]).rows
+    metrics = {
+        "validation_accuracy": trained.val_accuracy,
+        PARITY_METRIC: parity_error(classifier, graph, some),
+    }
+    if manifest.kind is Kind.TEXT:
+        sources, labels = data.validation_sources, data.validation_labels
+        graph, small = smaller(card, graph, tokenizer, sources, labels)
+        metrics |= small
+    card = replace(card, metrics=metrics)
+    return bundles.publish_bundle(manifest.project, card, graph, tokenizer).model_version

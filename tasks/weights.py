@@ -9,6 +9,7 @@ from pathlib import Path
 
 from contracts import keys
 from contracts.errors import ExemplarError
+from models.sentence_encoders import SENTENCE_ENCODERS, pack, read_tokenizer
 from tasks import storage
 from tasks.settings import settings
 
@@ -26,31 +27,60 @@ class Weights:
     @property
     def digest(self) -> str:
         """The first 12 hex digits of the file's SHA-256."""
-        return hashlib.sha256(self.path.read_bytes()).hexdigest()[:12]
+        with self.path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()[:12]
+
+    @property
+    def tokenizer(self) -> bytes | None:
+        """Of a sentence encoder."""
+        return read_tokenizer(self.path) if self.backbone in SENTENCE_ENCODERS else None
 
 
 def find_weights(backbone: str) -> Weights | None:
     """Pretrained weights from the folder, the system's bucket or the hub, in this order.
 
-    What the folder or the hub gave is put into the bucket, so that the next machine finds it.
+    A sentence encoder may also come from an installed package. What did not come from the bucket
+    is put there, so that the next machine finds it.
     """
-    filename = f"{backbone}_imagenet.pth"
+    filename = weights_file(backbone)
     cached = settings().cache_dir / "weights" / filename
     folder = settings().weights_dir
     if folder and (folder / filename).is_file():
         return _shared(Weights(backbone, folder / filename, "the weights folder"))
     if cached.is_file() or storage.fetch_file(keys.weights(filename), cached):
         return Weights(backbone, cached, "the system's bucket")
+    if source := _packed(backbone, folder, cached):
+        return _shared(Weights(backbone, cached, source))
     if _from_hub(backbone, cached):
-        return _shared(Weights(backbone, cached, "the torchvision hub"))
+        return _shared(Weights(backbone, cached, "the hub"))
     return None
 
 
+def weights_file(backbone: str) -> str:
+    """Name of a backbone's weights in the folder and in the bucket."""
+    return f"{backbone}_{'sentences.zip' if backbone in SENTENCE_ENCODERS else 'imagenet.pth'}"
+
+
 def _shared(weights: Weights) -> Weights:
-    key = keys.weights(f"{weights.backbone}_imagenet.pth")
+    key = keys.weights(weights_file(weights.backbone))
     if not storage.exists(key):
         storage.put_file(key, weights.path)
     return weights
+
+
+def _packed(backbone: str, folder: Path | None, target: Path) -> str:
+    """Pack a sentence encoder found on this machine; say where, or nothing."""
+    encoder = SENTENCE_ENCODERS.get(backbone)
+    if encoder is None:
+        return ""
+    unpacked = folder / encoder.folder_name if folder else None
+    if unpacked and unpacked.is_dir():
+        pack(encoder, unpacked, target)
+        return "the weights folder"
+    if packaged := encoder.packaged():
+        pack(encoder, packaged, target)
+        return f"the package {encoder.package}"
+    return ""
 
 
 def _from_hub(backbone: str, target: Path) -> bool:
@@ -67,10 +97,14 @@ def _from_hub(backbone: str, target: Path) -> bool:
 
 @dataclass(frozen=True)
 class Encoder:
-    """A frozen feature extractor as an ONNX file; `encoder_id` names exactly its weights."""
+    """A frozen feature extractor as an ONNX file; `encoder_id` names exactly its weights.
+
+    One of sentences comes with its tokenizer.
+    """
 
     encoder_id: str
     path: Path
+    tokenizer: bytes | None = None
 
 
 def find_encoder(backbone: str) -> Encoder | None:
@@ -87,7 +121,7 @@ def find_encoder(backbone: str) -> Encoder | None:
     if not path.is_file() and not storage.fetch_file(keys.weights(filename), path):
         _export(weights, path)
         storage.put_file(keys.weights(filename), path)
-    return Encoder(encoder_id, path)
+    return Encoder(encoder_id, path, weights.tokenizer)
 
 
 def _export(weights: Weights, target: Path) -> None:

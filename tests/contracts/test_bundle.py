@@ -8,24 +8,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.bundle import MODEL_FILE, ModelCard, Preprocessing
+from contracts.bundle import MODEL_FILE, ModelCard, Preprocessing, TextPreprocessing
 from contracts.errors import BundleInvalid
 from contracts.identity import identifier
 from contracts.manifest import Kind
 
 RATE = st.floats(0, 1)
-CARDS = st.builds(
-    ModelCard,
-    kind=st.sampled_from(Kind),
-    classes=st.lists(st.text(max_size=8), max_size=4).map(tuple),
-    preprocessing=st.builds(Preprocessing, size=st.integers(1, 512), resize=st.integers(1, 512)),
-    dataset_version=st.just("d" * 64),
-    backbone=st.just("mobilenet_v2"),
-    recipe=st.sampled_from(["draft", "finetune"]),
-    temperature=st.floats(0.01, 10),
-    rejection_threshold=st.none() | RATE,
-    metrics=st.dictionaries(st.text(max_size=5), RATE, max_size=3),
-)
+PICTURES = st.builds(Preprocessing, size=st.integers(1, 512), resize=st.integers(1, 512))
+TEXTS = st.builds(TextPreprocessing, max_tokens=st.integers(3, 512), pad_id=st.integers(0, 3))
+
+
+def cards(kind: Kind, preprocessing: st.SearchStrategy[object]) -> st.SearchStrategy[ModelCard]:
+    return st.builds(
+        ModelCard,
+        kind=st.just(kind),
+        classes=st.lists(st.text(max_size=8), max_size=4).map(tuple),
+        preprocessing=preprocessing,
+        dataset_version=st.just("d" * 64),
+        backbone=st.just("mobilenet_v2"),
+        recipe=st.sampled_from(["draft", "finetune"]),
+        temperature=st.floats(0.01, 10),
+        rejection_threshold=st.none() | RATE,
+        metrics=st.dictionaries(st.text(max_size=5), RATE, max_size=3),
+    )
+
+
+CARDS = cards(Kind.IMAGE, PICTURES) | cards(Kind.TEXT, TEXTS)
 
 
 @given(CARDS)

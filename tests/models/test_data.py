@@ -33,7 +33,7 @@ def test_evaluation_sees_exactly_what_serving_sees(tmp_path: Path) -> None:
     module = FineTuning(build("cnn", 2), Recipe(backbone="cnn"), preprocessing, 1)
     batch, _ = next(iter(batches(PictureSet(pixels, [0] * 5), 5)))
     served = np.stack([to_tensor(decode(path, preprocessing), preprocessing) for path in paths])
-    assert np.abs(module.to_input(batch).numpy() - served).max() < 1e-5
+    assert np.abs(module.views.to_input(batch).numpy() - served).max() < 1e-5
 
 
 def test_pictures_are_decoded_once(tmp_path: Path) -> None:

@@ -34,9 +34,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
     whole = digits(tmp_path_factory.mktemp("digits"))
     return replace(
         whole,
-        train_paths=whole.train_paths[:TRAINED],
+        train_sources=whole.train_sources[:TRAINED],
         train_labels=whole.train_labels[:TRAINED],
-        validation_paths=whole.validation_paths[:VALIDATED],
+        validation_sources=whole.validation_sources[:VALIDATED],
         validation_labels=whole.validation_labels[:VALIDATED],
     )
 

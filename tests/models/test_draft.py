@@ -9,6 +9,7 @@ from contracts.errors import DataProblem
 from models.draft import draft_graph, fit_head
 from models.encoder import PIXELS, extract, pixel_encoder
 from serving.preprocess import decode, to_tensor
+from serving.readers import reader_of
 from tests.models.pictures import write_digits
 
 
@@ -85,7 +86,7 @@ def test_a_class_without_examples_is_refused() -> None:
 def test_the_joined_graph_gives_the_heads_logits(tmp_path: Path) -> None:
     paths, digits = write_digits(tmp_path / "digits", 120, classes=3)
     (tmp_path / "encoder.onnx").write_bytes(pixel_encoder())
-    features = extract(tmp_path / "encoder.onnx", paths, PIXELS)
+    features = extract(tmp_path / "encoder.onnx", paths, reader_of(PIXELS))
     head = fit_head(features, np.array(digits), np.arange(120) % 6 == 0, 3)
     session = onnxruntime.InferenceSession(draft_graph(pixel_encoder(), head))
     images = np.stack([to_tensor(decode(path, PIXELS), PIXELS) for path in paths])

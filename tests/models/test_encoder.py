@@ -8,6 +8,7 @@ from PIL import Image
 from contracts.errors import BundleInvalid, UnreadableExample
 from models.draft import fit_head
 from models.encoder import PIXELS, extract, pixel_encoder
+from serving.readers import reader_of
 from tests.models.pictures import write_digits
 
 
@@ -20,8 +21,10 @@ def encoder(tmp_path: Path) -> Path:
 
 def test_features_keep_the_order_of_the_pictures(encoder: Path, tmp_path: Path) -> None:
     paths, _ = write_digits(tmp_path / "digits", 21)
-    together = extract(encoder, paths, PIXELS)
-    alone = [extract(encoder, [path.read_bytes()], PIXELS, threads=1)[0] for path in paths]
+    together = extract(encoder, paths, reader_of(PIXELS))
+    alone = [
+        extract(encoder, [path.read_bytes()], reader_of(PIXELS), threads=1)[0] for path in paths
+    ]
     assert together.shape == (21, 704)
     assert together.dtype == np.float32
     assert np.abs(together - np.array(alone)).max() < 1e-5
@@ -30,26 +33,26 @@ def test_features_keep_the_order_of_the_pictures(encoder: Path, tmp_path: Path) 
 def test_progress_reaches_the_total(encoder: Path, tmp_path: Path) -> None:
     paths, _ = write_digits(tmp_path / "digits", 10)
     seen: list[tuple[int, int]] = []
-    extract(encoder, paths, PIXELS, on_progress=lambda *step: seen.append(step))
+    extract(encoder, paths, reader_of(PIXELS), on_progress=lambda *step: seen.append(step))
     assert seen == [(8, 10), (10, 10)]
 
 
 def test_no_pictures_give_no_rows(encoder: Path) -> None:
-    assert extract(encoder, [], PIXELS).shape == (0, 704)
+    assert extract(encoder, [], reader_of(PIXELS)).shape == (0, 704)
 
 
 def test_an_unreadable_picture_ends_it_at_once(encoder: Path, tmp_path: Path) -> None:
     paths, _ = write_digits(tmp_path / "digits", 20)
     paths[3].write_bytes(b"nothing")
     with pytest.raises(UnreadableExample):
-        extract(encoder, paths, PIXELS)
+        extract(encoder, paths, reader_of(PIXELS))
 
 
 def test_a_broken_encoder_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "broken.onnx"
     path.write_bytes(b"broken")
     with pytest.raises(BundleInvalid):
-        extract(path, [], PIXELS)
+        extract(path, [], reader_of(PIXELS))
 
 
 def test_edges_are_told_apart_by_direction(encoder: Path) -> None:
@@ -60,7 +63,7 @@ def test_edges_are_told_apart_by_direction(encoder: Path) -> None:
         Image.fromarray(pixels if vertical else pixels.T).save(buffer, "PNG")
         return buffer.getvalue()
 
-    vertical, horizontal = extract(encoder, [stripes(True), stripes(False)], PIXELS)
+    vertical, horizontal = extract(encoder, [stripes(True), stripes(False)], reader_of(PIXELS))
     strengths = [row[192:].reshape(8, 64).mean(axis=1) for row in (vertical, horizontal)]
     assert strengths[0][0] > 2 * strengths[0][2]
     assert strengths[1][2] > 2 * strengths[1][0]
@@ -68,7 +71,7 @@ def test_edges_are_told_apart_by_direction(encoder: Path) -> None:
 
 def test_digits_are_learned_without_any_weights(encoder: Path, tmp_path: Path) -> None:
     paths, digits = write_digits(tmp_path / "digits", 1_000)
-    features, labels = extract(encoder, paths, PIXELS), np.array(digits)
+    features, labels = extract(encoder, paths, reader_of(PIXELS)), np.array(digits)
     part = np.arange(1_000) % 10
     head = fit_head(features[part < 7], labels[part < 7], part[part < 7] == 6, 10)
     predicted = (features[part >= 7] @ head.weight + head.bias).argmax(1)

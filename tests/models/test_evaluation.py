@@ -86,7 +86,7 @@ def test_a_predictor_is_scored_in_the_order_of_the_examples(tmp_path: Path) -> N
         Brightness(),
         manifest_version="d" * 64,
         examples=examples,
-        paths=paths,
+        sources=paths,
         bundle_size_bytes=77,
         on_progress=seen.append,
     )
@@ -101,6 +101,6 @@ def test_a_predictor_is_scored_in_the_order_of_the_examples(tmp_path: Path) -> N
 
 def test_no_examples_give_no_figures() -> None:
     found = evaluate(
-        Brightness(), manifest_version="d" * 64, examples=[], paths=[], bundle_size_bytes=1
+        Brightness(), manifest_version="d" * 64, examples=[], sources=[], bundle_size_bytes=1
     )
     assert (found.accuracy, found.interval, found.latency_ms) == (0.0, (0.0, 1.0), 0.0)

@@ -6,12 +6,14 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from contracts.bundle import Preprocessing
 from contracts.errors import InvalidRequest
 from models import zoo
 from models.export import export_encoder, export_onnx, main, parity_error
 from models.torchlibs import torch
 from models.zoo import ZOO
 from serving.preprocess import decode, to_tensor
+from tests.models.inputs import inputs_of
 from tests.models.pictures import write_digits
 
 
@@ -29,21 +31,26 @@ def trained_like(name: str, classes: int) -> zoo.Classifier:
 @pytest.mark.parametrize("name", ZOO)
 def test_onnx_gives_torchs_logits_for_any_batch(name: str, tmp_path: Path) -> None:
     classifier, preprocessing = trained_like(name, 5), ZOO[name].preprocessing
-    graph = export_onnx(classifier, preprocessing.size)
-    paths, _ = write_digits(tmp_path, 3)
-    images = np.stack([to_tensor(decode(path, preprocessing), preprocessing) for path in paths])
+    graph = export_onnx(classifier, preprocessing)
+    inputs = inputs_of(ZOO[name], 3).numpy()
+    if isinstance(preprocessing, Preprocessing):
+        paths, _ = write_digits(tmp_path, 3)
+        pictures = [to_tensor(decode(path, preprocessing), preprocessing) for path in paths]
+        inputs = np.stack(pictures)
     for count in (1, 3):
-        assert parity_error(classifier, graph, images[:count]) < 1e-3
+        assert parity_error(classifier, graph, inputs[:count]) < 1e-3
 
 
 def test_parity_error_notices_another_model() -> None:
     images = np.random.default_rng(0).normal(size=(2, 3, 64, 64)).astype(np.float32)
-    graph = export_onnx(trained_like("cnn", 5), 64)
+    graph = export_onnx(trained_like("cnn", 5), zoo.backbone_named("cnn").preprocessing)
     assert parity_error(trained_like("cnn", 5), graph, images) > 1e-2
 
 
 def test_inputs_and_outputs_have_their_names() -> None:
-    session = onnxruntime.InferenceSession(export_onnx(trained_like("cnn", 5), 64))
+    session = onnxruntime.InferenceSession(
+        export_onnx(trained_like("cnn", 5), zoo.backbone_named("cnn").preprocessing)
+    )
     assert [(i.name, i.shape) for i in session.get_inputs()] == [("image", ["n", 3, 64, 64])]
     assert [(o.name, o.shape) for o in session.get_outputs()] == [("logits", ["n", 5])]
 

@@ -10,7 +10,8 @@ from PIL import Image
 
 from contracts.limits import Limits
 from contracts.manifest import Flag
-from models.inspection import ImageFacts, ImageProblem, inspect_image, inspect_images
+from models.inspection import ImageFacts, inspect_image, inspect_images
+from models.problems import Problem
 from tests.models.labelled_pictures import scene
 
 LIMITS = Limits()
@@ -34,9 +35,9 @@ def facts(folder: Path, data: bytes) -> ImageFacts:
     return found
 
 
-def problem(folder: Path, data: bytes, limits: Limits = LIMITS) -> ImageProblem:
+def problem(folder: Path, data: bytes, limits: Limits = LIMITS) -> Problem:
     found = inspect_image(written(folder, data), limits)
-    assert isinstance(found, ImageProblem), found
+    assert isinstance(found, Problem), found
     return found
 
 
@@ -146,7 +147,7 @@ def test_hostile_bytes_never_raise(tmp_path: Path) -> None:
             where = random.integers(0, min(len(broken), 400), 6)
             broken[where] = random.integers(0, 256, 6)
             found = inspect_image(written(tmp_path, broken.tobytes()), LIMITS)
-            assert isinstance(found, ImageFacts | ImageProblem)
+            assert isinstance(found, ImageFacts | Problem)
 
 
 def test_an_absent_file_is_no_fault_of_the_picture(tmp_path: Path) -> None:

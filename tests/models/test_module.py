@@ -6,9 +6,10 @@ import pytest
 from contracts.bundle import Preprocessing
 from models.data import PictureSet, batches
 from models.fitting import quiet
-from models.module import FineTuning, augment
+from models.module import FineTuning
 from models.recipe import Recipe
 from models.torchlibs import lightning, torch
+from models.views import augment
 from models.zoo import ZOO, build
 
 CNN = ZOO["cnn"].preprocessing
@@ -81,7 +82,7 @@ def test_training_and_export_see_the_same_network(unfrozen: int) -> None:
     tuned.eval()
     pixels = torch.randint(0, 256, (4, 64, 64, 3), dtype=torch.uint8)
     with torch.inference_mode():
-        difference = tuned(pixels) - tuned.classifier(tuned.to_input(pixels))
+        difference = tuned(pixels) - tuned.classifier(tuned.views.to_input(pixels))
     assert difference.abs().max() < 1e-4
 
 
@@ -133,5 +134,5 @@ def test_without_flip_left_stays_left() -> None:
 def test_input_follows_the_preprocessing() -> None:
     preprocessing = Preprocessing(64, 64, (0.5, 0.25, 0.0), (0.5, 0.25, 1.0))
     tuned = FineTuning(build("cnn", 2), Recipe(backbone="cnn"), preprocessing, 1)
-    white = tuned.to_input(torch.full((1, 4, 4, 3), 255, dtype=torch.uint8))
+    white = tuned.views.to_input(torch.full((1, 4, 4, 3), 255, dtype=torch.uint8))
     assert np.allclose(white[0, :, 0, 0], [1.0, 3.0, 1.0])

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from models.data import EpochBatches
-from models.module import Draw, augment
 from models.recipe import Recipe
 from models.sharding import Shard, ShardBatches
 from models.torchlibs import torch
+from models.views import Draw, augment
 
 
 def shards(rows: int, batch_size: int, count: int) -> list[ShardBatches]:

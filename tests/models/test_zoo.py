@@ -6,16 +6,16 @@ import pytest
 from contracts.errors import InvalidRequest
 from models.torchlibs import torch, torchvision
 from models.zoo import ZOO, build, frozen_copy
+from tests.models.inputs import inputs_of
 
 
 @pytest.mark.parametrize("name", ZOO)
 def test_every_backbone_gives_logits(name: str) -> None:
     classifier = build(name, classes=7).eval()
-    size = ZOO[name].preprocessing.size
-    images = torch.randn(2, 3, size, size)
+    inputs = inputs_of(ZOO[name], 2)
     with torch.inference_mode():
-        assert classifier.embed(images).shape == (2, ZOO[name].feature_dim)
-        assert classifier(images).shape == (2, 7)
+        assert classifier.embed(inputs).shape == (2, ZOO[name].feature_dim)
+        assert classifier(inputs).shape == (2, 7)
 
 
 def test_a_new_head_prefers_no_class() -> None:
@@ -77,11 +77,10 @@ def test_the_frozen_copy_gives_the_same_values(name: str) -> None:
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.uniform_(-1, 1)
             module.running_var.uniform_(0.5, 2)
-    size = ZOO[name].preprocessing.size
-    images = torch.randn(2, 3, size, size)
+    inputs, pool = inputs_of(ZOO[name], 2), ZOO[name].pool
     copied = frozen_copy(blocks)
     with torch.inference_mode():
-        expected, given = blocks.eval()(images), copied(images)
+        expected, given = pool(blocks.eval()(inputs)), pool(copied(inputs))
     assert (expected - given).abs().max() < 1e-3 * expected.abs().max()
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in copied.modules())
     assert not any(p.requires_grad for p in copied.parameters())

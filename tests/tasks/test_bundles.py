@@ -14,6 +14,7 @@ from contracts.manifest import Kind
 from deployments.packaging import Builder
 from models import draft, encoder
 from models.bundle_writer import write_bundle
+from serving.readers import reader_of
 from tasks.bundles import function_zip
 from tests.lambda_runtime import FunctionError, LambdaRuntime
 
@@ -25,7 +26,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = folder / "encoder.onnx"
     path.write_bytes(encoder.pixel_encoder())
     pictures = [png(value) for value in (10, 30, 50, 70, 180, 200, 220, 240)] * 4
-    features = encoder.extract(path, pictures, encoder.PIXELS)
+    features = encoder.extract(path, pictures, reader_of(encoder.PIXELS))
     labels = np.array([0, 0, 0, 0, 1, 1, 1, 1] * 4)
     head = draft.fit_head(features, labels, np.arange(32) >= 24, 2)
     card = ModelCard(
