@@ -23,6 +23,7 @@ from deployments.text_files import holds_text, read_text_files
 from deployments.transfer import OnProgress, Transfer, TransferProgress
 
 _PREDICT_TIMEOUT_SECONDS = 60.0
+_DOWNLOAD_TIMEOUT_SECONDS = 60.0  # without a byte
 _RESTART_SECONDS = 180.0  # how long `wait` bears an API that does not answer
 
 
@@ -280,6 +281,23 @@ class Exemplar:
             ) from error
         found: dict[str, Any] = answer_json(answer)
         return found
+
+    def download_bundle(self, project: str, target: Path) -> Path:
+        """Write the live model's bundle to `target`, a zip. Raises `NotFound` before training."""
+        link = self._api.call("GET", _path(project, "bundle"))["url"]
+        try:
+            with (
+                httpx.stream(
+                    "GET", link, timeout=_DOWNLOAD_TIMEOUT_SECONDS, trust_env=not is_loopback(link)
+                ) as answer,
+                target.open("wb") as file,
+            ):
+                answer.raise_for_status()
+                for chunk in answer.iter_bytes():
+                    file.write(chunk)
+        except httpx.HTTPError as error:
+            raise Unavailable(f"the bundle was not sent: {error}", fix="try again") from error
+        return target
 
     def _change_classes(
         self, project: str, classes: list[str], kind: Kind, conflict: ApiError

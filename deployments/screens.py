@@ -3,7 +3,7 @@
 import shlex
 import time
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -16,6 +16,9 @@ from deployments.job_logs import LogLine
 from deployments.printable import printable
 from deployments.progress import money
 from deployments.remote_job import RemoteJob, TrainResult
+
+if TYPE_CHECKING:
+    from deployments.local_evaluation import EvaluationResult
 
 _DETAILS_SHOWN = 20
 _SKIPPED_SHOWN = 5
@@ -161,6 +164,22 @@ def show_prediction(console: Console, example: str, answer: dict[str, Any]) -> N
     says = "none of the classes" if label is None else label
     version = answer.get("model_version", "")
     say(console, f"{example}: {says} ({_share(best)}, {version})")
+
+
+def show_evaluation(console: Console, result: "EvaluationResult") -> None:
+    """The sentence, the classes, what is confused most, and what was left out."""
+    low, high = result.interval
+    say(console, f"{result.sentence} (95 % interval {low:.1%} to {high:.1%})", "bold")
+    _show_table(
+        console,
+        ("class", "examples", "found", "right when named"),
+        [(c.name, c.examples, _share(c.recall), _share(c.precision)) for c in result.classes],
+    )
+    for right, given, count in result.confusions:
+        say(console, f"{count:,} × {right} taken for {given}")
+    for reason, count in list(result.left_out.items())[:_SKIPPED_SHOWN]:
+        say(console, f"left out {count:,}: {reason}", "dim")
+    say(console, f"model {result.model_version}, {result.latency_ms:g} ms an answer", "dim")
 
 
 def show_log(console: Console, lines: Iterable[LogLine]) -> None:

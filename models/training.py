@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import zoo
-from models.averaging import SHARES, interpolated
+from models.averaging import SHARES, Weights, interpolated
 from models.calibration import calibrated_log_loss
 from models.checkpoints import Candidate, EpochResult, Keeper, check_last, weights_of
 from models.data import ExampleSet, TrainingData, batches
-from models.draft import fit_head, refit
+from models.draft import FEW_PER_CLASS, LinearHead, fit_head, refit
 from models.fitting import example_sets, fine_tuner, quiet
 from models.hardware import ONE_PROCESS, Hardware
 from models.module import FineTuning, set_head
@@ -90,7 +90,9 @@ def train(
         else:
             _fit_distributed(module, data, hardware, keeper, loggers, resume_from)
         chosen = _average(module, check, keeper) if keeper.first else keeper.best
-    assert chosen is not None
+        assert chosen is not None
+        if keeper.first and _has_few(recipe, data):
+            chosen = _pairs_tuned(module, learn, check, keeper, chosen)
     return _trained(keeper, chosen, time.monotonic() - started)
 
 
@@ -170,6 +172,34 @@ def _module(recipe: Recipe, data: TrainingData, weights: Path | None, rows: int)
     return FineTuning(classifier, recipe, preprocessing, steps)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Solved:
+    """A head solved on the blocks as they are, and its answers on the validation part."""
+
+    head: LinearHead  # has not learned from the validation part
+    whole_head: Weights  # has
+    logits: NDArray[np.float32]  # (m, classes)
+    val_loss: float
+    val_accuracy: float
+
+
+def _solved(module: FineTuning, learn: ExampleSet, check: ExampleSet) -> _Solved:
+    features = np.concatenate([embed(module, part) for part in (learn, check)])
+    labels = torch.cat([learn.labels, check.labels]).numpy()
+    is_validation = np.arange(len(labels)) >= len(learn)
+    classes = module.classifier.head.out_features
+    head = fit_head(features, labels, is_validation, classes, learn_validation=False)
+    weight, bias = refit(features, labels, classes, head.c_regularisation)
+    logits, truth = features[is_validation] @ head.weight + head.bias, check.labels.numpy()
+    return _Solved(
+        head,
+        {"head.weight": torch.from_numpy(weight.T.copy()), "head.bias": torch.from_numpy(bias)},
+        logits,
+        calibrated_log_loss(logits, truth),
+        float((logits.argmax(1) == truth).mean()),
+    )
+
+
 def _solve_head(module: FineTuning, learn: ExampleSet, check: ExampleSet, keeper: Keeper) -> None:
     """Stage 1: fit the head on frozen features before stage 2 may bend them.
 
@@ -177,31 +207,62 @@ def _solve_head(module: FineTuning, learn: ExampleSet, check: ExampleSet, keeper
     problem, so it is solved rather than trained.
     """
     started = time.monotonic()
-    features = np.concatenate([embed(module, part) for part in (learn, check)])
-    labels = torch.cat([learn.labels, check.labels]).numpy()
-    is_validation = np.arange(len(labels)) >= len(learn)
-    classes = module.classifier.head.out_features
-    head = fit_head(features, labels, is_validation, classes, learn_validation=False)
-    weight, bias = refit(features, labels, classes, head.c_regularisation)
-    keeper.whole_head = {
-        "head.weight": torch.from_numpy(weight.T.copy()),
-        "head.bias": torch.from_numpy(bias),
-    }
-    set_head(module.classifier, head.weight, head.bias)
-    logits, truth = features[is_validation] @ head.weight + head.bias, check.labels.numpy()
+    found = _solved(module, learn, check)
+    keeper.whole_head = found.whole_head
+    set_head(module.classifier, found.head.weight, found.head.bias)
     solved = EpochResult(
         epoch=0,
         epochs=keeper.recipe.epochs,
         train_loss=None,
-        val_loss=calibrated_log_loss(logits, truth),
-        val_accuracy=float((logits.argmax(1) == truth).mean()),
+        val_loss=found.val_loss,
+        val_accuracy=found.val_accuracy,
         seconds=time.monotonic() - started,
         images_per_second=0.0,
         tuned_share=0.0,
     )
-    keeper.record(solved, module, torch.from_numpy(logits))
+    keeper.record(solved, module, torch.from_numpy(found.logits))
     if keeper.on_epoch:
         keeper.on_epoch(solved)
+
+
+def _has_few(recipe: Recipe, data: TrainingData) -> bool:
+    """Whether there is so little text that pairs teach more than single examples."""
+    if data.tokenizer is None or recipe.contrastive_steps == 0:
+        return False
+    counts = np.bincount(data.train_labels, minlength=len(data.classes))
+    return bool(counts.min() < FEW_PER_CLASS)
+
+
+def _pairs_tuned(
+    module: FineTuning, learn: ExampleSet, check: ExampleSet, keeper: Keeper, chosen: Candidate
+) -> Candidate:
+    """With few examples: tune on pairs from the pretrained weights, solve a head, compare."""
+    from models.contrastive import tune_pairs  # not needed by most trainings
+
+    assert keeper.first is not None
+    started, left = time.monotonic(), keeper.seconds_left()
+    if left is not None and left <= 0:
+        return chosen
+    module.classifier.load_state_dict(keeper.first.weights)
+    tune_pairs(module.classifier, learn, keeper.recipe, left)
+    found = _solved(module, learn, check)
+    result = replace(
+        chosen.result,
+        epoch=keeper.epochs + 1,
+        epochs=keeper.epochs + 1,
+        train_loss=None,
+        val_loss=found.val_loss,
+        val_accuracy=found.val_accuracy,
+        seconds=time.monotonic() - started,
+        tuned_share=1.0,
+    )
+    if keeper.on_epoch:
+        keeper.on_epoch(result)
+    if not result.is_better_than(chosen.result):
+        return chosen
+    # Tuning once more with the validation part, too, gave no more (TREC, 8 per class).
+    weights = weights_of(module) | found.whole_head
+    return Candidate(result, weights, torch.from_numpy(found.logits))
 
 
 def _average(module: FineTuning, check: ExampleSet, keeper: Keeper) -> Candidate:

@@ -58,9 +58,11 @@ def _from_texts(document: dict[str, Any]) -> Question:
     value = document["text"]
     if not isinstance(value, list):
         return Question((_checked_text(value),))
-    if not 1 <= len(value) <= MAX_TEXTS:
+    if not value:
+        raise InvalidRequest("the list of texts is empty", fix=_TEXT_FIX)
+    if len(value) > MAX_TEXTS:
         raise LimitExceeded(
-            f"{len(value):,} texts in one request, allowed are 1 to {MAX_TEXTS}",
+            f"{len(value):,} texts in one request, at most {MAX_TEXTS} are answered",
             fix="send them in several requests",
         )
     return Question(tuple(_checked_text(text) for text in value), is_list=True)

@@ -133,10 +133,10 @@ def test_a_broken_bundle_is_an_error_not_a_trace(post: Post, bundle: Path) -> No
 def test_the_unexpected_is_hidden_from_the_caller(
     post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(event: object) -> bytes:
+    def fail(event: object, kind: object) -> bytes:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(predict, "picture_of", fail)
+    monkeypatch.setattr(predict, "question_of", fail)
     status, answer = post(painted("blue"), x_api_key=KEY)
     assert status == 500
     assert "secret" not in json.dumps(answer)
