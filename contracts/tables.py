@@ -6,6 +6,7 @@ it in the same way.
 
 import codecs
 import csv
+import io
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -128,7 +129,7 @@ def guess_columns(sample: bytes, hints: Hints, encoding: str, *, is_whole: bool 
     Raises `DataProblem` where there is no text and label to be found, with what to do.
     """
     text = codecs.getincrementaldecoder(encoding)("replace").decode(sample, final=is_whole)
-    lines = text.splitlines(keepends=True)
+    lines = list(io.StringIO(text, newline=""))
     if not is_whole and lines:
         if len(lines) == 1:
             raise DataProblem(
@@ -147,6 +148,8 @@ def guess_columns(sample: bytes, hints: Hints, encoding: str, *, is_whole: bool 
         return Columns("", 0, None, has_header=False, encoding=encoding)
     delimiter = _delimiter(lines, _DELIMITERS[hints.content_type])
     rows = [row for row in _parsed(lines, delimiter) if any(cell.strip() for cell in row)]
+    if not rows:
+        raise DataProblem("no row can be read: look at the quotes", fix=_FORM_FIX)
     return _columns(rows[:_SAMPLE_ROWS], delimiter, hints, encoding)
 
 

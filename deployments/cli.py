@@ -103,7 +103,8 @@ def predict(
                 answer = error.as_dict()
                 show_error(Console(stderr=True), error)
             else:
-                show_prediction(Console(stderr=json), example[:_SHOWN_CHARACTERS], answer)
+                shown = example[:_SHOWN_CHARACTERS] if kind is Kind.TEXT else example
+                show_prediction(Console(stderr=json), shown, answer)
             answers.append({name: example} | answer)
     if json:
         print_json({"project": project, "predictions": answers})

@@ -96,6 +96,8 @@ def test_train_waits_and_prints_one_object(
         "sentence": "right 27 times out of 30",
         "decision": {"promote": True, "reason": "more often right than the champion"},
         "endpoint": "http://127.0.0.1/predict/ann/cats",
+        "kind": "image",
+        "baseline": None,
     }
     assert "20 were stored already" in done.err
 

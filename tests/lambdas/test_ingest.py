@@ -8,9 +8,11 @@ import pytest
 
 from contracts.errors import Unavailable
 from contracts.identity import Project
+from contracts.keys import ProjectKeys
+from contracts.manifest import Kind
 from contracts.requests import AnnouncedFile, UploadRequest
 from contracts.status import JobState
-from lambdas import environment, ingest, uploads
+from lambdas import environment, ingest, orchestrator, uploads
 from lambdas.state import ProjectRecord
 
 
@@ -109,3 +111,74 @@ def test_a_drop_is_tried_again_by_lambda_when_prefect_is_down() -> None:
     announce(project, {"cat": 10, "dog": 10}, upload="dropped")
     with pytest.raises(Unavailable):
         ingest.handler(drop(project, {}), None)
+
+
+def announce_table(project: Project, data: bytes, upload: str = "t1", **more: Any) -> None:
+    environment.state().create_project(
+        ProjectRecord(project=project, kind=Kind.TEXT, classes=(), has_open_classes=True)
+    )
+    digest = hashlib.sha256(data).hexdigest()
+    file = AnnouncedFile("", "rows.csv", len(data), digest, "text/csv", **more)
+    uploads.announce(
+        environment.s3(), environment.bucket(), project, UploadRequest(upload, (file,))
+    )
+    key = ProjectKeys(project).object(digest)
+    environment.s3().put_object(Bucket=environment.bucket(), Key=key, Body=data)
+
+
+def test_the_columns_of_a_table_are_told_for_confirmation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orchestrator, "start_pipeline", lambda *_: "run-1")
+    project = Project("ann", "table")
+    announce_table(project, b"Message;Kind\nhello, you;ham\nwin, now;spam\nnow;ham\n")
+    answer = start(project, upload="t1")
+    assert answer["job"]["kind"] == "text"
+    assert answer["job"]["model"] == "minilm_l6"
+    (table,) = answer["tables"]
+    assert table["name"] == "rows.csv"
+    assert table["columns"] == {
+        "text": "Message",
+        "label": "Kind",
+        "split": None,
+        "delimiter": "semicolon",
+        "header": True,
+        "encoding": "utf-8",
+    }
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"\x00\x01\x02binary", "zero bytes"),
+        (b"PK\x03\x04workbook", "Excel"),
+        (b"x" * 200_000, "the first line has more than"),
+        (b"a,b\n1,2\n3,4\n5,6\n7,8\n9,0\n", "no text and label"),
+        (b"\n\n", "holds no text"),
+    ],
+)
+def test_a_bad_table_is_refused_before_anything_starts(data: bytes, said: str) -> None:
+    project = Project("ann", f"bad-{len(data)}")
+    announce_table(project, data)
+    answer = start(project, upload="t1")
+    assert answer["http_status"] == 422
+    assert "'rows.csv'" in answer["error"]["message"]
+    assert said in answer["error"]["message"]
+    assert answer["error"]["fix"]
+    assert environment.state().jobs(project) == []
+
+
+def test_a_table_that_never_arrived_is_told() -> None:
+    project = Project("ann", "absent")
+    announce_table(project, b"text,label\na,x\nb,y\n")
+    digest = hashlib.sha256(b"text,label\na,x\nb,y\n").hexdigest()
+    environment.s3().delete_object(
+        Bucket=environment.bucket(), Key=ProjectKeys(project).object(digest)
+    )
+    assert "has not arrived" in start(project, upload="t1")["error"]["message"]
+
+
+def test_a_model_of_pictures_cannot_learn_text() -> None:
+    project = Project("ann", "wrong-model")
+    announce_table(project, b"text,label\na,x\nb,y\n")
+    answer = start(project, upload="t1", model="mobilenet_v2")
+    assert answer["http_status"] == 400
+    assert "minilm_l6" in answer["error"]["fix"]

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.errors import InvalidRequest, LimitExceeded
-from serving.request import MAX_PICTURE_BYTES, picture_of
+from contracts.manifest import Kind
+from serving.request import MAX_PICTURE_BYTES, MAX_TEXTS, Question, picture_of, question_of
 
 PICTURE = bytes(range(256)) * 3 + b"\r\n--edge\r\n"
 
@@ -96,3 +97,62 @@ def test_a_wrong_request_is_refused_with_a_fix(name: str) -> None:
 def test_too_large_a_picture_is_refused() -> None:
     with pytest.raises(LimitExceeded):
         picture_of(event(bytes(MAX_PICTURE_BYTES + 1)))
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "text/plain; charset=utf-8", ""])
+def test_a_bare_text_is_taken_as_it_is(kind: str) -> None:
+    asked = question_of(event("שלום 😀".encode(), kind), Kind.TEXT)
+    assert asked == Question(("שלום 😀",))
+
+
+def test_json_holds_a_text_or_a_list_of_them() -> None:
+    one = event(json.dumps({"text": "a"}).encode(), "application/json")
+    two = event(json.dumps({"text": ["a", "b"]}).encode(), "application/json")
+    assert question_of(one, Kind.TEXT) == Question(("a",))
+    assert question_of(two, Kind.TEXT) == Question(("a", "b"), is_list=True)
+    assert question_of({"text": ["a"]}, Kind.TEXT) == Question(("a",), is_list=True)
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({}, "no 'text'"),
+        ({"text": ""}, "empty"),
+        ({"text": " \n"}, "empty"),
+        ({"text": 5}, "int, not a string"),
+        ({"text": None}, "NoneType"),
+        ({"text": []}, "list of texts is empty"),
+        ({"text": ["a", 5]}, "int, not a string"),
+        ({"text": {"a": 1}}, "dict, not a string"),
+        ({"image_base64": "aGk="}, "no 'text'"),
+        ([], "no JSON object"),
+    ],
+)
+def test_wrong_texts_are_told(document: object, said: str) -> None:
+    asked = event(json.dumps(document).encode(), "application/json")
+    with pytest.raises(InvalidRequest, match=said) as refusal:
+        question_of(asked, Kind.TEXT)
+    assert "text" in refusal.value.fix
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "said"),
+    [
+        (b"\xff\xfe\x00", "text/plain", "not encoded as UTF-8"),
+        (b"\x89PNG", "image/png", "takes text, not 'image/png'"),
+        (b"{", "application/json", "no JSON"),
+        (b"[" * 100_000, "application/json", "no JSON|nested too deeply"),
+    ],
+)
+def test_other_bodies_are_told(body: bytes, kind: str, said: str) -> None:
+    with pytest.raises(InvalidRequest, match=said):
+        question_of(event(body, kind), Kind.TEXT)
+
+
+def test_too_many_texts_are_told() -> None:
+    with pytest.raises(LimitExceeded, match="101 texts"):
+        question_of({"text": ["a"] * (MAX_TEXTS + 1)}, Kind.TEXT)
+
+
+def test_a_picture_is_one_question() -> None:
+    assert question_of(event(PICTURE, "image/png"), Kind.IMAGE) == Question((PICTURE,))

@@ -1,0 +1,125 @@
+"""The inference handler on a bundle of text."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from contracts.bundle import TOKENIZER_FILE, ModelCard
+from contracts.identity import Project
+from contracts.manifest import Kind
+from lambdas import predict
+from lambdas.state import State
+from models import tfidf
+from models.bundle_writer import write_bundle
+from tests.texts import labelled_texts
+
+PROJECT = Project("ada", "texts")
+KEY = "xk_text"
+NAMES = ("food", "sport", "weather")
+Ask = Callable[..., tuple[int, dict[str, Any]]]
+
+
+def write_text_bundle(folder: Path) -> ModelCard:
+    rows = labelled_texts(60)
+    labels = np.array([NAMES.index(name) for _, name in rows])
+    model = tfidf.fit_tfidf([t for t, _ in rows], labels, np.zeros(len(rows), bool), 3)
+    card = ModelCard(Kind.TEXT, NAMES, tfidf.PREPROCESSING, "d" * 64, "tfidf", "draft")
+    return write_bundle(folder, card, model.graph, model.tokenizer)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundle")
+    write_text_bundle(folder)
+    return folder
+
+
+@pytest.fixture
+def ask(
+    bundle: Path, emulator: Any, state_table: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Ask]:
+    monkeypatch.setattr(predict, "BUNDLE", bundle)
+    monkeypatch.setenv("EXEMPLAR_USER", PROJECT.user)
+    monkeypatch.setenv("EXEMPLAR_PROJECT", PROJECT.name)
+    State(emulator.client("dynamodb"), state_table).put_key(PROJECT, KEY)
+    caches = (predict.predictor, predict.key_check, predict._table)
+    for cache in caches:
+        cache.cache_clear()
+
+    def send(document: Any, key: str = KEY) -> tuple[int, dict[str, Any]]:
+        event = {
+            "requestContext": {"http": {"method": "POST"}},
+            "headers": {"content-type": "application/json", "x-api-key": key},
+            "body": json.dumps(document),
+        }
+        answer = predict.handler(event, None)
+        return answer["statusCode"], json.loads(answer["body"])
+
+    yield send
+    for cache in caches:
+        cache.cache_clear()
+
+
+def test_a_text_is_answered(ask: Ask) -> None:
+    status, answer = ask({"text": "The team won the match in the last minute"})
+    assert (status, answer["label"]) == (200, "sport")
+    assert list(answer["probabilities"]) == list(NAMES)
+    assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+    assert answer["model_version"].startswith("draft-")
+
+
+def test_a_list_is_answered_in_its_order(ask: Ask) -> None:
+    status, answer = ask({"text": ["we ate bread with butter", "rain and wind by the coast"]})
+    assert status == 200
+    assert [one["label"] for one in answer["predictions"]] == ["food", "weather"]
+    assert "label" not in answer
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["😀" * 500, "مرحبا بالعالم", "שלום", "\u202eabc", "x" * 100_000, "rain " * 20_000, "\ud83d"],
+)
+def test_anything_that_people_write_gets_an_answer(ask: Ask, text: str) -> None:
+    status, answer = ask({"text": text})
+    assert status == 200
+    assert answer["label"] in NAMES
+
+
+@pytest.mark.parametrize("document", [{}, {"text": ""}, {"text": 1}, {"image_base64": "aGk="}])
+def test_what_is_no_text_is_refused_with_a_fix(ask: Ask, document: Any) -> None:
+    status, answer = ask(document)
+    assert status == 400
+    assert answer["error"]["fix"]
+
+
+def test_without_the_key_nothing_is_answered(ask: Ask) -> None:
+    assert ask({"text": "rain"}, key="wrong")[0] == 401
+
+
+def test_a_missing_or_altered_tokenizer_is_told(ask: Ask, bundle: Path) -> None:
+    tokenizer = bundle / TOKENIZER_FILE
+    whole = tokenizer.read_bytes()
+    try:
+        for data in (whole + b" ", None):
+            tokenizer.write_bytes(data) if data else tokenizer.unlink()
+            predict.predictor.cache_clear()
+            status, answer = ask({"text": "rain"})
+            assert (status, answer["error"]["code"]) == (500, "bundle_invalid")
+    finally:
+        tokenizer.write_bytes(whole)
+
+
+def test_a_text_needs_no_picture_library(bundle: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from serving.predictor import Predictor; "
+        f"Predictor.load(Path({str(bundle)!r})).answer('rain'); "
+        "heavy = {'PIL', 'torch', 'transformers', 'sklearn', 'scipy', 'onnx', 'huggingface_hub'}; "
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
