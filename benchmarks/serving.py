@@ -27,7 +27,7 @@ from models.draft import draft_graph, fit_head
 from models.encoder import extract
 from serving.predictor import Predictor
 from serving.preprocess import crop, decode, normalise
-from serving.readers import reader_of
+from serving.readers import Inputs, reader_of
 
 PICTURES = 200
 
@@ -52,7 +52,6 @@ start = time.perf_counter()
 from models.torchlibs import torch, torchvision
 from PIL import Image
 from models import zoo
-from serving.readers import reader_of
 model = zoo.build("mobilenet_v2", 6, Path({weights!r})).eval()
 torch.set_num_threads(1)
 loaded = time.perf_counter()
@@ -117,7 +116,7 @@ def cold_start(bundle: Path) -> None:
 def steps(bundle: Path, paths: list[Path]) -> None:
     """Each step over real pictures, one thread, median."""
     predictor = Predictor.load(bundle)
-    preprocessing = predictor.card.preprocessing
+    preprocessing = Preprocessing()
     data = [path.read_bytes() for path in paths]
     images = [decode(item, preprocessing) for item in data]
     pixels = [crop(image, preprocessing)[None] for image in images]
@@ -125,7 +124,8 @@ def steps(bundle: Path, paths: list[Path]) -> None:
     timed("decode", lambda item: decode(item, preprocessing), data)
     timed("resize and crop", lambda item: crop(item, preprocessing), images)
     timed("normalise", lambda item: normalise(item, preprocessing), pixels)
-    model = timed("model", predictor.predict, tensors)
+    inputs = [Inputs(tensor, np.ones(1, np.int64)) for tensor in tensors]
+    model = timed("model", predictor.predict, inputs)
     events = [{"image_base64": base64.b64encode(item).decode()} for item in data]
     predict.BUNDLE = bundle
     predict.predictor.cache_clear()

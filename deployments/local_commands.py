@@ -96,15 +96,20 @@ def status(*, json: AsJson = False) -> int:
 
 
 def demo() -> int:
-    """Start the stack, train on a small real data set, and ask the endpoint.
+    """Start the stack, train on small sets of pictures and of text, and ask their endpoints.
 
-    The data are scikit-learn's handwritten digits, written out as pictures, so nothing is
-    downloaded.
+    The pictures are scikit-learn's handwritten digits, the texts are made-up sentences, so nothing
+    is downloaded.
 
     Example: `exemplar demo`
     """
     from deployments.connection import state_home
-    from deployments.demo import ask_endpoint, write_digits
+    from deployments.demo import (
+        ask_about_sentences,
+        ask_endpoint,
+        write_digits,
+        write_sentences,
+    )
     from deployments.train_command import train
 
     up()
@@ -112,4 +117,11 @@ def demo() -> int:
     write_digits(folder)
     Console().print(f"\nTraining on the digits in {folder}\n", style="bold", highlight=False)
     code = train(folder, project="digits")
-    return code or ask_endpoint("digits", state_home() / "demo" / "unseen")
+    code = code or ask_endpoint("digits", state_home() / "demo" / "unseen")
+    if code:
+        return code
+    sentences = state_home() / "demo" / "sentences.csv"
+    write_sentences(sentences)
+    Console().print(f"\nTraining on {sentences}\n", style="bold", highlight=False)
+    code = train(sentences, project="topics", recipe="fast")
+    return code or ask_about_sentences("topics")

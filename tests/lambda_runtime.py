@@ -200,6 +200,7 @@ class _RuntimeApi:
 
 def _handler_for(api: _RuntimeApi) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
+        disable_nagle_algorithm = True  # else every answer waits 40 ms for an acknowledgement
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:

@@ -90,7 +90,7 @@ def test_predict_answers_for_every_file(
     assert missing.code == 1
     first, second = missing.document["predictions"]
     assert (first["label"], second["error"]["code"]) == ("cat", "not_found")
-    assert "no picture is named" in run("predict", project).err
+    assert "no example is named" in run("predict", project).err
 
 
 def test_a_lost_key_is_explained_and_rotated(

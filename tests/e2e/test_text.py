@@ -14,7 +14,6 @@ from contracts.manifest import Kind
 from contracts.requests import AnnouncedFile
 from deployments.client import Exemplar
 from deployments.local_evaluation import evaluate_bundle
-from models.sentence_encoders import SENTENCE_ENCODERS
 from tests.texts import labelled_texts, write_table
 
 pytestmark = pytest.mark.stack
@@ -37,10 +36,8 @@ def test_the_job_ends_with_a_decision_and_an_endpoint(trained: Any) -> None:
     assert "out of 99" in document["sentence"]
     assert document["baseline"] >= 0.9
     assert document["draft_seconds"] > 0
-    has_encoder = SENTENCE_ENCODERS["minilm_l6"].packaged() is not None
-    assert ("train" in document["stage_seconds"]) is True
+    assert "train" in document["stage_seconds"]
     assert document["decision"]["reason"]
-    assert has_encoder or document["model_version"].startswith("draft-")
 
 
 def test_the_endpoint_answers_rightly_with_its_version(trained: Any) -> None:
@@ -116,6 +113,7 @@ def test_the_bundle_answers_on_this_machine_as_the_endpoint_does(
         ),
         ("formula", "text,label\n" + "a word,=1+1\nanother,b\nthird,b\n" * 2, "formula"),
     ],
+    ids=["too-few", "one-class", "ids", "formula"],
 )
 def test_bad_tables_end_the_job_with_a_reason(
     stack: Any, tmp_path: Path, name: str, rows: str, said: str

@@ -17,6 +17,7 @@ from models.bundle_writer import write_bundle
 from serving.readers import reader_of
 from tasks.bundles import function_zip
 from tests.lambda_runtime import FunctionError, LambdaRuntime
+from tests.lambdas.test_predict_text import write_text_bundle
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,22 @@ def test_zip_and_layer_answer_with_nothing_else_on_the_path(bundle: Path, tmp_pa
     assert (dark["label"], bright["label"]) == ("dark", "bright")
     assert dark["model_version"].startswith("draft-")
     assert broken["error"]["code"] == "unreadable_example"
+
+
+def test_text_needs_nothing_else_either(tmp_path: Path) -> None:
+    """Its tokenizer, too, comes from the layer, without what that lists as its own needs."""
+    write_text_bundle(tmp_path / "bundle")
+    layer = Builder(tmp_path).inference_layer().path
+    with (
+        function_zip(tmp_path / "bundle") as package,
+        LambdaRuntime(package, "lambdas.predict.handler", [layer], ENVIRONMENT) as function,
+    ):
+        one = function.invoke({"text": "rain and wind by the coast"})
+        several = function.invoke({"text": ["we ate bread", "שלום 😀"]})
+        wrong = function.invoke({"image_base64": "aGk="})
+    assert one["label"] == "weather"
+    assert several["predictions"][0]["label"] == "food"
+    assert wrong["error"]["code"] == "invalid_request"
 
 
 def test_without_the_layer_it_cannot_start(bundle: Path) -> None:
