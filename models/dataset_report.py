@@ -1,7 +1,7 @@
 """What was found in a data set, as numbers, as Markdown and as a page of its own."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from contracts.manifest import Example, Flag, Manifest, Split
 from models.report_page import html_page, markdown_page
 from models.telling_words import telling_words
 
+_SHOWN_CHARACTERS: Final = 60  # of a text
 MAX_NAMED: Final = 20  # files or groups listed per finding; the manifest has all of them
 
 
@@ -96,6 +97,7 @@ class DatasetReport:
 def report(manifest: Manifest, texts: Mapping[str, str] | None = None) -> DatasetReport:
     """Describe a prepared manifest; `texts`, by SHA-256, are those of a data set of text."""
     used = [example for example in manifest.examples if example.split]
+    name = _namer(texts or {})
     groups = _groups(used)
     mixed = [group for group in groups if len({e.class_index for e in group}) > 1]
     return DatasetReport(
@@ -104,18 +106,35 @@ def report(manifest: Manifest, texts: Mapping[str, str] | None = None) -> Datase
         examples=len(manifest.examples),
         usable=len(used),
         classes=_class_counts(manifest),
-        set_aside=_findings(example for example in manifest.examples if not example.split),
-        unusual=_findings(e for e in used if Flag.OUTLIER_SIZE in e.flags),
+        set_aside=_findings((e for e in manifest.examples if not e.split), name),
+        unusual=_findings((e for e in used if Flag.OUTLIER_SIZE in e.flags), name),
         near_duplicate_groups=len(groups),
-        near_duplicates=[[e.source for e in g[:MAX_NAMED]] for g in groups[:MAX_NAMED]],
+        near_duplicates=[[name(e) for e in g[:MAX_NAMED]] for g in groups[:MAX_NAMED]],
         mixed_groups=len(mixed),
         mixed_labels=[
-            [f"{e.source} ({manifest.classes[e.class_index]})" for e in group[:MAX_NAMED]]
+            [f"{name(e)} ({manifest.classes[e.class_index]})" for e in group[:MAX_NAMED]]
             for group in mixed[:MAX_NAMED]
         ],
         distributions=_distributions(used) if texts is None else _lengths(used, texts),
         telling_words=[] if texts is None else _telling_words(manifest, texts),
     )
+
+
+_Namer = Callable[[Example], str]
+
+
+def _namer(texts: Mapping[str, str]) -> _Namer:
+    """How an example is named: a text by its beginning, too, since nobody knows it by its line."""
+
+    def name(example: Example) -> str:
+        text = texts.get(example.sha256)
+        if text is None:
+            return example.source
+        words = " ".join(text.split())
+        shown = words if len(words) <= _SHOWN_CHARACTERS else f"{words[:_SHOWN_CHARACTERS]}…"
+        return f"{example.source} “{shown}”"
+
+    return name
 
 
 def _class_counts(manifest: Manifest) -> list[ClassCounts]:
@@ -132,7 +151,7 @@ def _class_counts(manifest: Manifest) -> list[ClassCounts]:
     ]
 
 
-def _findings(examples: Iterable[Example]) -> list[Finding]:
+def _findings(examples: Iterable[Example], name: _Namer) -> list[Finding]:
     """One finding per flag, the most frequent first."""
     by_flag: dict[str, list[Example]] = {}
     for example in examples:
@@ -143,7 +162,7 @@ def _findings(examples: Iterable[Example]) -> list[Finding]:
         Finding(
             reason=reason,
             count=len(found),
-            files=[example.source for example in found[:MAX_NAMED]],
+            files=[name(example) for example in found[:MAX_NAMED]],
             notes=[example.note for example in found[:MAX_NAMED]],
         )
         for reason, found in sorted(by_flag.items(), key=lambda item: -len(item[1]))

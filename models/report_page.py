@@ -59,24 +59,8 @@ def _sections(report: "DatasetReport") -> list[tuple[str, list[str], Rows]]:
             ["class", "train", "validation", "test", "set aside"],
             [(c.name, c.train, c.validation, c.test, c.set_aside) for c in report.classes],
         ),
-        ("Set aside", ["reason", "how many", "examples"], _finding_rows(report.set_aside)),
         (
-            "Used, but look at these",
-            ["reason", "how many", "examples"],
-            _finding_rows(report.unusual),
-        ),
-        (
-            f"Near copies under different labels ({report.mixed_groups:,})",
-            ["one of the labels is likely wrong"],
-            [(", ".join(group),) for group in report.mixed_labels],
-        ),
-        (
-            f"Near copies, kept in one split ({report.near_duplicate_groups:,} groups)",
-            ["files"],
-            [(", ".join(group),) for group in report.near_duplicates],
-        ),
-        (
-            "Sizes",
+            "Lengths" if report.telling_words else "Sizes",
             ["measure", "smallest", "lower quarter", "median", "upper quarter", "largest"],
             [
                 (d.name, d.minimum, d.lower_quarter, d.median, d.upper_quarter, d.maximum)
@@ -87,6 +71,22 @@ def _sections(report: "DatasetReport") -> list[tuple[str, list[str], Rows]]:
             "Most telling words",
             ["class", "words"],
             [(name, ", ".join(words)) for name, words in report.telling_words],
+        ),
+        ("Set aside", ["reason", "how many", "examples"], _finding_rows(report.set_aside)),
+        (
+            "Used, but look at these",
+            ["reason", "how many", "examples"],
+            _finding_rows(report.unusual),
+        ),
+        (
+            f"Near copies under different labels ({report.mixed_groups:,})",
+            ["one of the labels is likely wrong"],
+            [("; ".join(group),) for group in report.mixed_labels],
+        ),
+        (
+            f"Near copies, kept in one split ({report.near_duplicate_groups:,} groups)",
+            ["examples"],
+            [("; ".join(group),) for group in report.near_duplicates],
         ),
     ]
     return [section for section in sections if section[2]]
@@ -160,4 +160,5 @@ def _bars(report: "DatasetReport") -> str:
     return (
         f'<svg width="640" height="{len(shown) * 22}" role="img" '
         f'aria-label="examples per class">{"".join(bars)}</svg>'
+        "<p><small>Light: learnt from. Dark: kept for the test.</small></p>"
     )

@@ -99,9 +99,12 @@ def test_too_few_rows_are_told(tmp_path: Path) -> None:
 
 
 def test_the_report_shows_lengths_and_telling_words(tmp_path: Path) -> None:
-    manifest, texts = prepared(tmp_path)
+    manifest, texts = prepared(tmp_path, "twice <b>the same,food\ntwice <b>the same,food\n")
     found = report(manifest, texts)
+    assert found.set_aside[0].files == ["t.csv:363 “twice <b>the same”"]
+    assert "<b>" not in found.as_html()
     assert [d.name for d in found.distributions] == ["characters", "words"]
     assert dict(found.telling_words).keys() == {"food", "sport", "weather"}
     assert "Most telling words" in found.as_html()
+    assert "Lengths" in found.as_html()
     assert "Most telling words" in found.as_markdown()
