@@ -94,6 +94,11 @@ class ProjectKeys:
         """A bundle's answers on a dataset version's test split."""
         return f"{self.bundle_prefix(model_version)}evaluation-{sha256_hex(dataset_version)}.json"
 
+    def model_report(self, model_version: str, dataset_version: str, suffix: str) -> str:
+        """A model's report on a dataset version's test split, `html` or `json`."""
+        name = _filename(f"report-{sha256_hex(dataset_version)}.{suffix}")
+        return f"{self.bundle_prefix(model_version)}{name}"
+
 
 def expiry_tag(key: str) -> str:
     """The object tag by which the bucket's lifecycle finds what may expire; empty for the rest.

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, CycloptsError
@@ -27,6 +28,7 @@ from deployments.options import (
 from deployments.train_command import train
 
 _SHOWN_CHARACTERS = 60  # of a text
+_HERE = Path()
 
 if TYPE_CHECKING:
     from deployments.client import Exemplar
@@ -145,6 +147,26 @@ def projects(*, json: AsJson = False) -> None:
     with Exemplar() as client:
         found = client.projects()
     print_json({"projects": found}) if json else show_projects(Console(), found)
+
+
+@app.command
+def report(
+    project: Name,
+    *,
+    folder: Annotated[Path, about("Where to put the pages.")] = _HERE,
+    json: AsJson = False,
+) -> None:
+    """Fetch the pages on a project's data and on its model, and say where they are.
+
+    Each is one file that opens in any browser, without a network.
+
+    Example: `exemplar report my-cat`
+    """
+    from deployments.client import Exemplar
+
+    with Exemplar() as client:
+        pages = [str(path) for path in client.download_reports(project, folder)]
+    print_json({"project": project, "pages": pages}) if json else print("\n".join(pages))
 
 
 @app.command

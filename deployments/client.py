@@ -282,9 +282,26 @@ class Exemplar:
         found: dict[str, Any] = answer_json(answer)
         return found
 
+    def download_reports(self, project: str, folder: Path) -> list[Path]:
+        """Write the pages on the data set and on the live model; return their paths.
+
+        Raises `NotFound` before a data set has been prepared.
+        """
+        answer = self._api.call("GET", _path(project, "report"))
+        links = {"data": answer["url"]}
+        if answer.get("model"):
+            links["model"] = answer["model"]["url"]
+        folder.mkdir(parents=True, exist_ok=True)
+        return [
+            self._download(link, folder / f"{project}-{name}.html") for name, link in links.items()
+        ]
+
     def download_bundle(self, project: str, target: Path) -> Path:
         """Write the live model's bundle to `target`, a zip. Raises `NotFound` before training."""
-        link = self._api.call("GET", _path(project, "bundle"))["url"]
+        return self._download(self._api.call("GET", _path(project, "bundle"))["url"], target)
+
+    @staticmethod
+    def _download(link: str, target: Path) -> Path:
         try:
             with (
                 httpx.stream(
@@ -296,7 +313,7 @@ class Exemplar:
                 for chunk in answer.iter_bytes():
                     file.write(chunk)
         except httpx.HTTPError as error:
-            raise Unavailable(f"the bundle was not sent: {error}", fix="try again") from error
+            raise Unavailable(f"{target.name} was not sent: {error}", fix="try again") from error
         return target
 
     def _change_classes(

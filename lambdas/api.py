@@ -178,7 +178,24 @@ def download_report(name: str) -> Response[str]:
     if not record.dataset_version:
         raise NotFound("no data set has been prepared yet", fix="train the project first")
     key = keys.ProjectKeys(project).report(record.dataset_version, keys.REPORT_PAGE)
-    return _json(200, {"dataset_version": record.dataset_version, "url": _download(key)})
+    answer = {"dataset_version": record.dataset_version, "url": _download(key)}
+    return _json(200, answer | {"model": _model_report(record)})
+
+
+def _model_report(record: ProjectRecord) -> dict[str, str] | None:
+    """The live model's report, on the test split that it was promoted by."""
+    versions = environment.state().versions(record.project)
+    live = [v for v in versions if v.model_version == record.model_version]
+    if not live:
+        return None
+    places = {
+        name: keys.ProjectKeys(record.project).model_report(
+            record.model_version, live[0].dataset_version, suffix
+        )
+        for name, suffix in (("url", "html"), ("json_url", "json"))
+    }
+    links = {name: _download(key) for name, key in places.items()}
+    return {"model_version": record.model_version} | links
 
 
 @app.not_found

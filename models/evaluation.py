@@ -16,10 +16,15 @@ from contracts.bundle import ModelCard
 from contracts.errors import InvalidRequest
 from contracts.manifest import Example
 from models.statistics import wilson_interval
+from serving.predictor import softmax
 from serving.readers import Source
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 PARITY_METRIC: Final = "parity_error"  # in a card's metrics, where a framework was exported
+_COLUMNS: Final = (
+    *("classes", "sha256s", "truth", "predicted", "confidence"),
+    "unscaled_confidence",
+)
 _BATCH = 8
 _TIMED = 20  # examples answered one by one for the latency
 
@@ -44,12 +49,14 @@ class Evaluation:
     truth: tuple[int, ...]
     predicted: tuple[int, ...]
     confidence: tuple[float, ...]  # probability of the predicted class, 0..1
+    unscaled_confidence: tuple[float, ...]  # the same without temperature scaling
     latency_ms: float  # median of single examples, reading included
     bundle_size_bytes: int
     parity_error: float | None = None  # largest difference of logits to the training framework
 
     def __post_init__(self) -> None:
-        lengths = {len(self.sha256s), len(self.truth), len(self.predicted), len(self.confidence)}
+        columns = (self.sha256s, self.truth, self.predicted, self.confidence)
+        lengths = {len(column) for column in (*columns, self.unscaled_confidence)}
         answers = {*self.truth, *self.predicted}
         if len(lengths) != 1 or not answers <= set(range(len(self.classes))):
             raise InvalidRequest(
@@ -107,7 +114,7 @@ class Evaluation:
             document: dict[str, Any] = json.loads(data)
             if document.pop("schema_version") != SCHEMA_VERSION:
                 raise InvalidRequest("the evaluation's schema is unknown")
-            for name in ("classes", "sha256s", "truth", "predicted", "confidence"):
+            for name in _COLUMNS:
                 document[name] = tuple(document[name])
             return cls(**document)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -143,11 +150,22 @@ def evaluate(
         sha256s=tuple(example.sha256 for example in examples),
         truth=tuple(example.class_index for example in examples),
         predicted=tuple(probabilities.argmax(axis=1).tolist()),
-        confidence=tuple(round(float(p), 6) for p in probabilities.max(axis=1)),
+        confidence=_rounded(probabilities.max(axis=1)),
+        unscaled_confidence=_rounded(_unscaled(probabilities, card.temperature).max(axis=1)),
         latency_ms=_median_latency_ms(predictor, sources),
         bundle_size_bytes=bundle_size_bytes,
         parity_error=card.metrics.get(PARITY_METRIC),
     )
+
+
+def _rounded(values: NDArray[np.float32]) -> tuple[float, ...]:
+    return tuple(round(float(value), 6) for value in values)
+
+
+def _unscaled(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """Undo the division by the temperature: the logits are the logarithms but for a constant."""
+    logits = np.log(np.maximum(probabilities, 1e-30)) * np.float32(temperature)
+    return softmax(logits.astype(np.float32))
 
 
 def _median_latency_ms(predictor: Scorable, sources: Sequence[Source]) -> float:

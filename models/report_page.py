@@ -5,24 +5,13 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Final
 
+from models import markup
+
 if TYPE_CHECKING:
     from models.dataset_report import DatasetReport, Finding
 
 _MARKDOWN_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:/@])")
-_INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _BAR_PX: Final = 260
-
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem;
-  color: #1c2430; background: #fff }
-table { border-collapse: collapse; margin: .5rem 0 1.5rem }
-td, th { padding: .25rem .8rem .25rem 0; text-align: left; border-bottom: 1px solid #dde3ea;
-  vertical-align: top; overflow-wrap: anywhere }
-@media (prefers-color-scheme: dark) { body { color: #e6e9ee; background: #14181e }
-  td, th { border-color: #333b46 } }
-"""
-
-Rows = Sequence[Sequence[object]]
 
 
 def markdown_page(report: "DatasetReport") -> str:
@@ -36,24 +25,21 @@ def markdown_page(report: "DatasetReport") -> str:
 
 def html_page(report: "DatasetReport") -> str:
     """Return the report as one HTML document without scripts or outside resources."""
-    title = f"Data set of {_text(report.project)}"
+    title = f"Data set of {markup.text(report.project)}"
     tables = "".join(
-        f"<h2>{_text(heading)}</h2>{_html_table(header, rows)}"
+        f"<h2>{markup.text(heading)}</h2>{markup.table(header, rows)}"
         for heading, header, rows in _sections(report)
     )
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>{title}</title><style>{_STYLE}</style></head><body><h1>{title}</h1>"
+    body = (
         f"<p>{report.usable:,} of {report.examples:,} examples are used. "
-        f"Version <code>{_text(report.version[:12])}</code>.</p>"
-        f"{_bars(report)}{tables}</body></html>"
+        f"Version <code>{markup.text(report.version[:12])}</code>.</p>"
     )
+    return markup.page(title, f"{body}{_bars(report)}{tables}")
 
 
-def _sections(report: "DatasetReport") -> list[tuple[str, list[str], Rows]]:
+def _sections(report: "DatasetReport") -> list[tuple[str, list[str], markup.Rows]]:
     """Title, header and rows of each table that has any rows."""
-    sections: list[tuple[str, list[str], Rows]] = [
+    sections: list[tuple[str, list[str], markup.Rows]] = [
         (
             "Classes",
             ["class", "train", "validation", "test", "set aside"],
@@ -106,40 +92,20 @@ def _finding_rows(findings: Iterable["Finding"]) -> list[tuple[str, int, str]]:
     ]
 
 
-def _markdown_table(header: Sequence[str], rows: Rows) -> str:
+def _markdown_table(header: Sequence[str], rows: markup.Rows) -> str:
     lines = [_markdown_row(header), "|" + " --- |" * len(header)]
     return "\n".join(lines + [_markdown_row(row) for row in rows])
 
 
 def _markdown_row(cells: Sequence[object]) -> str:
-    return "| " + " | ".join(_markdown_text(cell) for cell in cells) + " |"
+    return "| " + " | ".join(markdown_text(cell) for cell in cells) + " |"
 
 
-def _markdown_text(value: object) -> str:
+def markdown_text(value: object) -> str:
     """A cell that renders as its own characters: no link, picture, tag or column begins in it."""
     if isinstance(value, int | float):
-        return _number(value)
-    plain = _INVISIBLE.sub(" ", str(value))
-    return _MARKDOWN_SPECIAL.sub(r"\\\1", escape(plain, quote=False))
-
-
-def _html_table(header: Sequence[str], rows: Rows) -> str:
-    head = "".join(f"<th>{_text(cell)}</th>" for cell in header)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>" for row in rows
-    )
-    return f"<table><tr>{head}</tr>{body}</table>"
-
-
-def _text(value: object) -> str:
-    """Escaped text; the direction of foreign scripts cannot spill into what follows."""
-    if isinstance(value, int | float):
-        return _number(value)
-    return f"<bdi>{escape(_INVISIBLE.sub(' ', str(value)))}</bdi>"
-
-
-def _number(value: float) -> str:
-    return f"{value:,.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else f"{value:,}"
+        return markup.number(value)
+    return _MARKDOWN_SPECIAL.sub(r"\\\1", escape(markup.visible(value), quote=False))
 
 
 def _bars(report: "DatasetReport") -> str:
@@ -155,7 +121,7 @@ def _bars(report: "DatasetReport") -> str:
             f'<rect x="0" y="{y}" width="{learnt:.1f}" height="16" fill="#5b8def"/>'
             f'<rect x="{learnt:.1f}" y="{y}" width="{test:.1f}" height="16" fill="#274b8f"/>'
             f'<text x="{_BAR_PX + 8}" y="{y + 13}" font-size="13" fill="currentColor">'
-            f"{escape(_INVISIBLE.sub(' ', counts.name))}</text>"
+            f"{markup.plain(counts.name)}</text>"
         )
     return (
         f'<svg width="640" height="{len(shown) * 22}" role="img" '

@@ -107,6 +107,13 @@ def register(
     return version
 
 
+def log_report(project: Project, model_version: str, page: str, ece: float) -> None:
+    """The page people look at, in the run of the model version."""
+    client, run_id = _client(), _run_with_tag(project, _VERSION_TAG, model_version)
+    client.log_text(run_id, page, "report.html")
+    client.log_metric(run_id, "expected_calibration_error", ece)
+
+
 def _metrics(evaluation: Evaluation) -> dict[str, float]:
     low, high = evaluation.interval
     return {

@@ -2,7 +2,7 @@
 
 from prefect import task
 
-from contracts.errors import NotFound
+from contracts.errors import InvalidRequest, NotFound
 from contracts.identity import Project
 from contracts.keys import ProjectKeys
 from contracts.manifest import Split
@@ -18,8 +18,8 @@ def score(project: Project, model_version: str, dataset_version: str) -> Evaluat
     key = ProjectKeys(project).evaluation(model_version, dataset_version)
     try:
         return Evaluation.from_json(storage.get(key))
-    except NotFound:
-        pass
+    except (NotFound, InvalidRequest):
+        pass  # the latter: stored by a version that kept less
     manifest = storage.read_manifest(project, dataset_version)
     test = manifest.select(Split.TEST)
     folder = bundles.fetch_bundle(project, model_version)

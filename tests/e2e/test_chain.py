@@ -127,6 +127,16 @@ def test_details_show_data_versions_and_jobs(trained: Any) -> None:
     assert details["endpoint"]
 
 
+def test_reports_on_data_and_model_can_be_fetched(trained: Any, tmp_path: Path) -> None:
+    client, result, _ = trained
+    data, model = client.download_reports("digits", tmp_path)
+    assert "Data set of" in data.read_text()
+    page = model.read_text()
+    assert result.as_dict()["model_version"] in page
+    assert "What is taken for what" in page
+    assert "expected calibration error" in page
+
+
 def test_a_manifest_dropped_into_the_inbox_starts_the_same_pipeline(
     stack: Any, digits: Any, tmp_path: Path
 ) -> None:

@@ -23,6 +23,7 @@ PLAIN = Evaluation(
     truth=(0, 0, 0, 1, 1, 1),
     predicted=(0, 0, 1, 1, 1, 2),
     confidence=(0.9, 0.8, 0.5, 0.9, 0.9, 0.4),
+    unscaled_confidence=(0.9, 0.8, 0.5, 0.9, 0.9, 0.4),
     latency_ms=5.0,
     bundle_size_bytes=1000,
 )
@@ -97,6 +98,24 @@ def test_a_predictor_is_scored_in_the_order_of_the_examples(tmp_path: Path) -> N
     assert found.latency_ms > 0
     assert seen[-1] == 1.0
     assert Evaluation.from_json(found.to_json()) == found
+
+
+def test_confidence_is_kept_without_temperature_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.new("L", (8, 8), 110).save(path)
+    scaled = Brightness()
+    scaled.card = replace(Brightness.card, temperature=2.0)  # type: ignore[misc]
+    found = evaluate(
+        scaled,
+        manifest_version="d" * 64,
+        examples=[stored(path, 1)],
+        sources=[path],
+        bundle_size_bytes=1,
+    )
+    logits = 2.0 * np.log(scaled.probabilities([path])[0])
+    expected = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+    assert found.unscaled_confidence[0] == pytest.approx(expected.max(), abs=1e-5)
+    assert found.unscaled_confidence[0] > found.confidence[0]
 
 
 def test_no_examples_give_no_figures() -> None:

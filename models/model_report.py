@@ -1,0 +1,175 @@
+"""What a model does on the test examples, for people to look at."""
+
+import base64
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from typing import Any, Final
+
+import numpy as np
+from PIL import Image
+
+from contracts.bundle import Preprocessing
+from contracts.manifest import Example
+from models.calibration_report import Bin, expected_calibration_error, reliability
+from models.evaluation import Evaluation
+from models.model_page import model_page
+from models.statistics import sentence
+from serving.preprocess import crop, decode
+from serving.readers import Source
+
+WRONG_PER_CLASS: Final = 10
+RIGHT_SHOWN: Final = 25
+_MOST_WRONG: Final = 200  # of all classes together, so that the page stays of a size to be sent
+_THUMBNAIL: Final = Preprocessing(size=96, resize=96)
+_TEXT_CHARACTERS: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One test example with its answer; a picture as a data address, or a text."""
+
+    name: str
+    right: str
+    answer: str
+    confidence: float  # 0..1
+    picture: str = ""
+    text: str = ""
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the answer is."""
+        return self.right == self.answer
+
+
+@dataclass(frozen=True, slots=True)
+class ClassFigures:
+    """One class; rates are 0..1."""
+
+    name: str
+    examples: int
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReport:
+    """One model version on one test split."""
+
+    project: str
+    model_version: str
+    dataset_version: str
+    backbone: str
+    correct: int
+    total: int
+    interval: tuple[float, float]
+    sentence: str
+    latency_ms: float
+    bundle_size_bytes: int
+    classes: list[ClassFigures]
+    confusion: list[list[int]]  # rows are the truth, columns the answers
+    calibration: list[Bin]
+    ece: float  # 0..1, as served
+    ece_unscaled: float  # without temperature scaling
+    temperature: float
+    epochs: list[dict[str, Any]]  # of training, where there were any
+    wrong: list[Shown]  # the most confident first, by class
+    right: list[Shown]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For programs: without the pictures, which are at hand elsewhere."""
+        document = asdict(self)
+        for shown in (*document["wrong"], *document["right"]):
+            del shown["picture"]
+        return document
+
+    def as_html(self) -> str:
+        """One self-contained page without scripts."""
+        return model_page(self)
+
+
+def model_report(
+    project: str,
+    evaluation: Evaluation,
+    backbone: str,
+    temperature: float,
+    examples: Sequence[Example],
+    load: Callable[[Sequence[Example]], Sequence[Source]],
+    epochs: Sequence[dict[str, Any]] = (),
+) -> ModelReport:
+    """Describe an evaluation; `examples` are its test examples, in its order.
+
+    `load` brings those that are shown.
+    """
+    is_right, confidence = evaluation.is_right, np.array(evaluation.confidence)
+    wrong, right = _chosen(evaluation)
+    sources = load([examples[index] for index in (*wrong, *right)])
+    shown = [
+        _shown(evaluation, examples[index], index, source)
+        for index, source in zip((*wrong, *right), sources, strict=True)
+    ]
+    return ModelReport(
+        project=project,
+        model_version=evaluation.model_version,
+        dataset_version=evaluation.dataset_version,
+        backbone=backbone,
+        correct=evaluation.correct,
+        total=len(evaluation.truth),
+        interval=evaluation.interval,
+        sentence=sentence(evaluation.correct, len(evaluation.truth)),
+        latency_ms=evaluation.latency_ms,
+        bundle_size_bytes=evaluation.bundle_size_bytes,
+        classes=_class_figures(evaluation),
+        confusion=evaluation.confusion.tolist(),
+        calibration=reliability(confidence, is_right),
+        ece=expected_calibration_error(confidence, is_right),
+        ece_unscaled=expected_calibration_error(np.array(evaluation.unscaled_confidence), is_right),
+        temperature=temperature,
+        epochs=list(epochs),
+        wrong=shown[: len(wrong)],
+        right=shown[len(wrong) :],
+    )
+
+
+def _chosen(evaluation: Evaluation) -> tuple[list[int], list[int]]:
+    """Wrong answers, the most confident of each class; right ones, spread over the test split."""
+    confidence = np.array(evaluation.confidence)
+    wrong: list[int] = []
+    for index in range(len(evaluation.classes)):
+        mine = np.flatnonzero(~evaluation.is_right & (np.array(evaluation.truth) == index))
+        ordered = mine[np.argsort(-confidence[mine], kind="stable")]
+        wrong += ordered[:WRONG_PER_CLASS].tolist()
+    right = np.flatnonzero(evaluation.is_right)
+    step = max(len(right) // RIGHT_SHOWN, 1)
+    return wrong[:_MOST_WRONG], right[::step][:RIGHT_SHOWN].tolist()
+
+
+def _shown(evaluation: Evaluation, example: Example, index: int, source: Source) -> Shown:
+    return Shown(
+        name=example.source,
+        right=evaluation.classes[evaluation.truth[index]],
+        answer=evaluation.classes[evaluation.predicted[index]],
+        confidence=evaluation.confidence[index],
+        picture="" if isinstance(source, str) else _thumbnail(source),
+        text=source[:_TEXT_CHARACTERS] if isinstance(source, str) else "",
+    )
+
+
+def _thumbnail(source: Source) -> str:
+    assert not isinstance(source, str)
+    pixels = crop(decode(source, _THUMBNAIL), _THUMBNAIL)
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=80)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _class_figures(evaluation: Evaluation) -> list[ClassFigures]:
+    sizes = evaluation.confusion.sum(axis=1).tolist()
+    rates = zip(evaluation.per_class_precision, evaluation.per_class_recall, strict=True)
+    return [
+        ClassFigures(
+            name, size, precision, recall, 2 * precision * recall / ((precision + recall) or 1.0)
+        )
+        for name, size, (precision, recall) in zip(evaluation.classes, sizes, rates, strict=True)
+    ]
