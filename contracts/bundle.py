@@ -43,7 +43,10 @@ class TextPreprocessing:
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """Everything serving needs beyond the graph. The graph maps pictures or tokens to logits."""
+    """Everything serving needs beyond the graph.
+
+    The graph maps pictures or tokens to `logits` and, with a rejection threshold, to `novelty`.
+    """
 
     kind: Kind
     classes: tuple[str, ...]
@@ -52,7 +55,7 @@ class ModelCard:
     backbone: str  # e.g. "mobilenet_v2", or "pixels" where no pretrained weights were reachable
     recipe: str  # e.g. "draft", "finetune"
     temperature: float = 1.0  # logits are divided by it before the softmax
-    rejection_threshold: float | None = None  # below this probability the label is null
+    rejection_threshold: float | None = None  # above this novelty the label is null
     metrics: dict[str, float] = field(default_factory=dict)
     checksums: dict[str, str] = field(default_factory=dict)  # file name -> SHA-256
     model_version: str = ""

@@ -49,10 +49,10 @@ def ask_endpoint(project: str, folder: Path) -> int:
             answer = client.predict(project, path)
             asked += 1
             right += answer["label"] == path.parent.name
-        probability = answer["probabilities"][answer["label"]]
+        probability = max(answer["probabilities"].values())
     console.print(
         f"\nThe endpoint was asked about {asked} digits it had never seen: {right} right.\n"
-        f"Its last answer: {path.parent.name} is a {answer['label']} "
+        f"Its last answer: {path.parent.name} is a {answer['label'] or 'none of the digits'} "
         f"({probability:.1%}, model {answer['model_version']}).",
         highlight=False,
     )

@@ -82,10 +82,10 @@ def refit(
 
 
 def draft_graph(encoder: bytes, head: LinearHead) -> bytes:
-    """Join an encoder's graph and a head into one: `image` `(n, 3, s, s)` to `logits`."""
+    """Join an encoder's graph and a head into one that gives `logits` and `features`."""
     model = onnx.load_from_string(encoder)
     graph = model.graph
-    features = graph.output[0].name
+    (features,) = graph.output
     graph.initializer.extend(
         [
             numpy_helper.from_array(head.weight, "head.weight"),
@@ -93,11 +93,13 @@ def draft_graph(encoder: bytes, head: LinearHead) -> bytes:
         ]
     )
     graph.node.append(
-        helper.make_node("Gemm", [features, "head.weight", "head.bias"], ["logits"], name="head")
+        helper.make_node(
+            "Gemm", [features.name, "head.weight", "head.bias"], ["logits"], name="head"
+        )
     )
-    del graph.output[:]
     shape: list[str | int | None] = ["n", len(head.bias)]
-    graph.output.append(helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, shape))
+    logits = helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, shape)
+    graph.output.insert(0, logits)
     onnx.checker.check_model(model)
     serialised: bytes = model.SerializeToString()
     return serialised

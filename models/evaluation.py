@@ -16,26 +16,26 @@ from contracts.bundle import ModelCard
 from contracts.errors import InvalidRequest
 from contracts.manifest import Example
 from models.statistics import wilson_interval
-from serving.predictor import softmax
+from serving.predictor import Outcomes, softmax
 from serving.readers import Source
 
 SCHEMA_VERSION: Final = 2
 PARITY_METRIC: Final = "parity_error"  # in a card's metrics, where a framework was exported
 _COLUMNS: Final = (
     *("classes", "sha256s", "truth", "predicted", "confidence"),
-    "unscaled_confidence",
+    *("unscaled_confidence", "rejected"),
 )
 _BATCH = 8
 _TIMED = 20  # examples answered one by one for the latency
 
 
 class Scorable(Protocol):
-    """What `serving.predictor.Predictor` offers: a card, and probabilities `(n, classes)`."""
+    """What `serving.predictor.Predictor` offers: a card and outcomes."""
 
     @property
     def card(self) -> ModelCard: ...
 
-    def probabilities(self, sources: Sequence[Source]) -> NDArray[np.float32]: ...
+    def outcomes(self, sources: Sequence[Source]) -> Outcomes: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +50,14 @@ class Evaluation:
     predicted: tuple[int, ...]
     confidence: tuple[float, ...]  # probability of the predicted class, 0..1
     unscaled_confidence: tuple[float, ...]  # the same without temperature scaling
+    rejected: tuple[bool, ...]  # answered with none of the classes; each is a false alarm
     latency_ms: float  # median of single examples, reading included
     bundle_size_bytes: int
     parity_error: float | None = None  # largest difference of logits to the training framework
 
     def __post_init__(self) -> None:
         columns = (self.sha256s, self.truth, self.predicted, self.confidence)
-        lengths = {len(column) for column in (*columns, self.unscaled_confidence)}
+        lengths = {len(column) for column in (*columns, self.unscaled_confidence, self.rejected)}
         answers = {*self.truth, *self.predicted}
         if len(lengths) != 1 or not answers <= set(range(len(self.classes))):
             raise InvalidRequest(
@@ -79,6 +80,11 @@ class Evaluation:
     def accuracy(self) -> float:
         """Share answered rightly, 0..1; 0 without examples."""
         return self.correct / len(self.truth) if self.truth else 0.0
+
+    @property
+    def false_alarm_rate(self) -> float:
+        """Share of the test examples that would be answered with none of the classes, 0..1."""
+        return sum(self.rejected) / len(self.rejected) if self.rejected else 0.0
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -136,13 +142,15 @@ def evaluate(
     thread per core, so a predictor of one thread each, as it serves, is the fastest here, too.
     """
     batches = [sources[start : start + _BATCH] for start in range(0, len(sources), _BATCH)]
-    rows = []
+    rows: list[Outcomes] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for row in pool.map(predictor.probabilities, batches):
+        for row in pool.map(predictor.outcomes, batches):
             rows.append(row)
             on_progress(len(rows) / len(batches))
     card = predictor.card
-    probabilities = np.concatenate(rows or [np.empty((0, len(card.classes)), np.float32)])
+    none = [np.empty((0, len(card.classes)), np.float32)]
+    probabilities = np.concatenate([row.probabilities for row in rows] or none)
+    rejected = [bool(value) for row in rows for value in row.is_rejected]
     return Evaluation(
         model_version=card.model_version,
         dataset_version=manifest_version,
@@ -152,6 +160,7 @@ def evaluate(
         predicted=tuple(probabilities.argmax(axis=1).tolist()),
         confidence=_rounded(probabilities.max(axis=1)),
         unscaled_confidence=_rounded(_unscaled(probabilities, card.temperature).max(axis=1)),
+        rejected=tuple(rejected),
         latency_ms=_median_latency_ms(predictor, sources),
         bundle_size_bytes=bundle_size_bytes,
         parity_error=card.metrics.get(PARITY_METRIC),
@@ -172,7 +181,7 @@ def _median_latency_ms(predictor: Scorable, sources: Sequence[Source]) -> float:
     seconds = []
     for source in sources[:_TIMED]:
         started = time.perf_counter()
-        predictor.probabilities([source])
+        predictor.outcomes([source])
         seconds.append(time.perf_counter() - started)
     return 1000 * statistics.median(seconds) if seconds else 0.0
 

@@ -30,14 +30,26 @@ class _Embedding(torch.nn.Module):
         return self.classifier.embed(inputs)
 
 
+class _Whole(torch.nn.Module):
+    """A classifier's logits and features."""
+
+    def __init__(self, classifier: zoo.Classifier) -> None:
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        features = self.classifier.embed(inputs)
+        return self.classifier.classify(features), features
+
+
 def export_onnx(
     classifier: zoo.Classifier, preprocessing: Preprocessing | TextPreprocessing
 ) -> bytes:
-    """Return a graph to `logits` `(n, classes)`.
+    """Return a graph to `logits` `(n, classes)` and `features` `(n, feature_dim)`.
 
     From `image` `(n, 3, size, size)` float32, or `tokens` `(n, tokens)` int64.
     """
-    return _export(classifier, preprocessing, "logits")
+    return _export(_Whole(classifier), preprocessing, "logits", "features")
 
 
 def export_encoder(backbone: str, weights: Path) -> bytes:
@@ -66,7 +78,7 @@ def parity_error(
 
 
 def _export(
-    module: torch.nn.Module, preprocessing: Preprocessing | TextPreprocessing, output: str
+    module: torch.nn.Module, preprocessing: Preprocessing | TextPreprocessing, *outputs: str
 ) -> bytes:
     if isinstance(preprocessing, Preprocessing):
         name, axes = "image", {0: "n"}
@@ -88,8 +100,8 @@ def _export(
             dynamo=False,
             opset_version=OPSET,
             input_names=[name],
-            output_names=[output],
-            dynamic_axes={name: axes, output: {0: "n"}},
+            output_names=list(outputs),
+            dynamic_axes={name: axes} | {output: {0: "n"} for output in outputs},
         )
     return buffer.getvalue()
 

@@ -45,6 +45,7 @@ def model_page(report: "ModelReport") -> str:
         _section("Each class", _classes(report)),
         _section("What is taken for what", _confusion(report)),
         _section("How sure it is, and how right", _calibration(report)),
+        _section("None of the classes", _rejection(report)),
         _section("Training", _curves(report.epochs)),
         _section("Wrong answers, the most confident first", _wrong(report)),
         _section("Right answers", _gallery(report.right)),
@@ -141,6 +142,15 @@ def _calibration(report: "ModelReport") -> str:
         f"{dots}{marks}"
         f"<text x='{left + size / 2}' y='{top + size + 36}' text-anchor='middle'>"
         "probability of the answer → how often it is right ↑</text></svg>"
+    )
+
+
+def _rejection(report: "ModelReport") -> str:
+    if report.false_alarm_rate is None:
+        return "<p>This model always names one of its classes.</p>"
+    return (
+        "<p>What is unlike everything it learnt from gets no label. Of the test examples, all of "
+        f"its classes, {report.false_alarm_rate:.1%} were refused (false alarms).</p>"
     )
 
 

@@ -73,6 +73,7 @@ class ModelReport:
     ece: float  # 0..1, as served
     ece_unscaled: float  # without temperature scaling
     temperature: float
+    false_alarm_rate: float | None  # 0..1; None where nothing is ever refused
     epochs: list[dict[str, Any]]  # of training, where there were any
     wrong: list[Shown]  # the most confident first, by class
     right: list[Shown]
@@ -94,13 +95,15 @@ def model_report(
     evaluation: Evaluation,
     backbone: str,
     temperature: float,
+    is_choosy: bool,
     examples: Sequence[Example],
     load: Callable[[Sequence[Example]], Sequence[Source]],
     epochs: Sequence[dict[str, Any]] = (),
 ) -> ModelReport:
     """Describe an evaluation; `examples` are its test examples, in its order.
 
-    `load` brings those that are shown.
+    `is_choosy` says whether the model may answer with none of its classes; `load` brings the
+    examples that are shown.
     """
     is_right, confidence = evaluation.is_right, np.array(evaluation.confidence)
     wrong, right = _chosen(evaluation)
@@ -126,6 +129,7 @@ def model_report(
         ece=expected_calibration_error(confidence, is_right),
         ece_unscaled=expected_calibration_error(np.array(evaluation.unscaled_confidence), is_right),
         temperature=temperature,
+        false_alarm_rate=evaluation.false_alarm_rate if is_choosy else None,
         epochs=list(epochs),
         wrong=shown[: len(wrong)],
         right=shown[len(wrong) :],

@@ -18,6 +18,19 @@ from serving.readers import Inputs, Source, reader_of
 _ROWS_AT_ONCE: Final = 32  # long texts have many windows, and attention needs memory for each
 
 
+LOGITS: Final = "logits"  # the graph's outputs
+FEATURES: Final = "features"  # before a bundle is finished
+NOVELTY: Final = "novelty"  # how unlike everything learnt an example is
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcomes:
+    """What a bundle makes of some examples."""
+
+    probabilities: NDArray[np.float32]  # (n, classes), calibrated
+    is_rejected: NDArray[np.bool_]  # (n,): likely none of the classes
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """The answer for one example. `label` is None when it is likely none of the classes."""
@@ -58,48 +71,75 @@ class Predictor:
         """Return examples as the graph takes them. Raises `UnreadableExample`."""
         return self._reader.read(sources)
 
+    def run(self, inputs: Inputs, *outputs: str) -> list[NDArray[np.float32]]:
+        """The graph's outputs for some examples; of one with several rows, their means."""
+        parts = [
+            self._session.run(outputs, {self._input: inputs.rows[start : start + _ROWS_AT_ONCE]})
+            for start in range(0, len(inputs.rows), _ROWS_AT_ONCE)
+        ]
+        return [inputs.merged(np.concatenate(rows)) for rows in zip(*parts, strict=True)]
+
     def logits(self, inputs: Inputs) -> NDArray[np.float32]:
         """`(examples, classes)`, before temperature and softmax."""
-        rows = inputs.rows
-        parts = [
-            self._session.run(None, {self._input: rows[start : start + _ROWS_AT_ONCE]})[0]
-            for start in range(0, len(rows), _ROWS_AT_ONCE)
-        ]
-        return inputs.merged(np.concatenate(parts))
+        return self.run(inputs, LOGITS)[0]
 
     def predict(self, inputs: Inputs) -> NDArray[np.float32]:
         """Calibrated probabilities, `(examples, classes)`."""
         return softmax(self.logits(inputs) / self.card.temperature)
 
-    def encode(self, probabilities: NDArray[np.float32]) -> Prediction:
-        """Name the most likely class of one row `(classes,)`, unless it is below the threshold."""
+    def features(self, sources: Sequence[Source], batch_size: int = 32) -> NDArray[np.float32]:
+        """`(n, feature_dim)`, of a graph that still gives them."""
+        parts = [self.run(self.read(batch), FEATURES)[0] for batch in _batches(sources, batch_size)]
+        return np.concatenate(parts)
+
+    def outcomes(self, sources: Sequence[Source], batch_size: int = 32) -> Outcomes:
+        """All that is computed of many examples, holding one batch at a time.
+
+        Raises `UnreadableExample` for the first that cannot be read.
+        """
+        threshold, wanted = self.card.rejection_threshold, [LOGITS]
+        if threshold is not None:
+            wanted.append(NOVELTY)
+        rows = [np.empty((0, len(self.card.classes)), np.float32)]
+        novelty = [np.empty(0, np.float32)]
+        for batch in _batches(sources, batch_size):
+            logits, *rest = self.run(self.read(batch), *wanted)
+            rows.append(softmax(logits / self.card.temperature))
+            novelty += rest
+        is_rejected = np.zeros(len(sources), np.bool_)
+        if threshold is not None:
+            is_rejected = np.concatenate(novelty) > threshold
+        return Outcomes(np.concatenate(rows), is_rejected)
+
+    def probabilities(self, sources: Sequence[Source], batch_size: int = 32) -> NDArray[np.float32]:
+        """Calibrated probabilities of many examples, `(n, classes)`; see `outcomes`."""
+        return self.outcomes(sources, batch_size).probabilities
+
+    def answers(self, sources: Sequence[Source]) -> list[Prediction]:
+        """All steps for some examples. Raises `UnreadableExample`."""
+        found = self.outcomes(sources)
+        return [
+            self.encode(row, is_rejected=bool(rejected))
+            for row, rejected in zip(found.probabilities, found.is_rejected, strict=True)
+        ]
+
+    def answer(self, source: Source) -> Prediction:
+        """All steps for one example. Raises `UnreadableExample`."""
+        return self.answers([source])[0]
+
+    def encode(
+        self, probabilities: NDArray[np.float32], *, is_rejected: bool = False
+    ) -> Prediction:
+        """Name the most likely class of one row `(classes,)`, unless it is none of them."""
         best = int(probabilities.argmax())
-        threshold = self.card.rejection_threshold
-        is_known = threshold is None or float(probabilities[best]) >= threshold
         return Prediction(
-            label=self.card.classes[best] if is_known else None,
+            label=None if is_rejected else self.card.classes[best],
             probabilities={
                 name: round(float(p), 6)
                 for name, p in zip(self.card.classes, probabilities, strict=True)
             },
             model_version=self.card.model_version,
         )
-
-    def answers(self, sources: Sequence[Source]) -> list[Prediction]:
-        """All steps for some examples. Raises `UnreadableExample`."""
-        return [self.encode(row) for row in self.probabilities(sources)]
-
-    def answer(self, source: Source) -> Prediction:
-        """All steps for one example. Raises `UnreadableExample`."""
-        return self.answers([source])[0]
-
-    def probabilities(self, sources: Sequence[Source], batch_size: int = 32) -> NDArray[np.float32]:
-        """Calibrated probabilities of many examples, `(n, classes)`, holding one batch at a time.
-
-        Raises `UnreadableExample` for the first that cannot be read.
-        """
-        rows = [self.predict(self.read(batch)) for batch in _batches(sources, batch_size)]
-        return np.concatenate(rows or [np.empty((0, len(self.card.classes)), np.float32)])
 
 
 def open_session(graph: bytes | str, threads: int = 1) -> onnxruntime.InferenceSession:

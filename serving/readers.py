@@ -21,13 +21,14 @@ class Inputs:
     rows: NDArray[np.float32] | NDArray[np.int64]  # (n, 3, size, size), or (n, tokens)
     counts: NDArray[np.int64]  # rows of each example
 
-    def merged(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logits of rows `(n, classes)` to those of examples."""
-        if len(self.counts) == len(logits):
-            return logits
+    def merged(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The graph's output for rows, `(n, …)`, to that for examples."""
+        if len(self.counts) == len(outputs):
+            return outputs
         starts = np.concatenate([[0], np.cumsum(self.counts)[:-1]])
-        sums = np.add.reduceat(logits, starts, axis=0)
-        merged: NDArray[np.float32] = (sums / self.counts[:, None]).astype(np.float32)
+        sums = np.add.reduceat(outputs, starts, axis=0)
+        counts = self.counts.reshape(-1, *[1] * (outputs.ndim - 1))
+        merged: NDArray[np.float32] = (sums / counts).astype(np.float32)
         return merged
 
 

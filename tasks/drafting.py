@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +20,9 @@ from contracts.status import Stage
 from models import calibration, draft, encoder, tfidf
 from serving.readers import Reader, Source, reader_of
 from tasks import bundles, examples, storage
+from tasks.finishing import LearntExamples, finished
 from tasks.progress import Progress
 from tasks.settings import settings
-from tasks.shrinking import smaller
 from tasks.weights import Encoder, find_encoder
 
 PIXELS = "pixels"
@@ -127,11 +127,9 @@ def _publish_draft(
     head = draft.fit_head(features, labels, learnt.is_validation, classes)
     graph = draft.draft_graph(frozen.path.read_bytes(), head)
     card = _card(learnt, frozen.preprocessing, frozen.backbone, head, metrics)
-    if learnt.manifest.kind is Kind.TEXT:
-        check = [e for e in learnt.examples if e.split is Split.VALIDATION]
-        truth = [example.class_index for example in check]
-        graph, small = smaller(card, graph, frozen.tokenizer, learnt.sources(check), truth)
-        card = replace(card, metrics=card.metrics | small)
+    is_text = learnt.manifest.kind is Kind.TEXT
+    known = LearntExamples(learnt.sources() if is_text else [], learnt.labels, learnt.is_validation)
+    card, graph = finished(card, graph, frozen.tokenizer, known, features)
     return bundles.publish_bundle(
         learnt.manifest.project, card, graph, frozen.tokenizer
     ).model_version

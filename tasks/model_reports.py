@@ -25,6 +25,7 @@ def publish_model_report(project: Project, evaluation: Evaluation, progress: Pro
         evaluation,
         card.backbone,
         card.temperature,
+        card.rejection_threshold is not None,
         manifest.select(Split.TEST),
         lambda chosen: examples.sources(manifest, chosen),
         () if card.recipe == "draft" else epochs,

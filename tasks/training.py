@@ -31,9 +31,9 @@ from models.training import Trained, join_training, train
 from serving.predictor import Predictor
 from tasks import bundles, examples, registry, storage
 from tasks.drafting import NO_WEIGHTS, counted_model
+from tasks.finishing import LearntExamples, finished
 from tasks.progress import Progress
 from tasks.settings import settings
-from tasks.shrinking import smaller
 from tasks.training_results import record_version, trained_version, training_id
 from tasks.weights import Weights, find_weights
 
@@ -185,9 +185,14 @@ def _publish(
         "validation_accuracy": trained.val_accuracy,
         PARITY_METRIC: parity_error(classifier, graph, some),
     }
-    if manifest.kind is Kind.TEXT:
-        sources, labels = data.validation_sources, data.validation_labels
-        graph, small = smaller(card, graph, tokenizer, sources, labels)
-        metrics |= small
-    card = replace(card, metrics=metrics)
+    card, graph = finished(
+        replace(card, metrics=metrics),
+        graph,
+        tokenizer,
+        LearntExamples(
+            [*data.train_sources, *data.validation_sources],
+            np.array([*data.train_labels, *data.validation_labels]),
+            np.arange(len(data.train_labels) + len(truth)) >= len(data.train_labels),
+        ),
+    )
     return bundles.publish_bundle(manifest.project, card, graph, tokenizer).model_version

@@ -66,7 +66,7 @@ def test_pictures_of_any_mode_get_an_answer(trained: Any, mode: str, tmp_path: P
     path = tmp_path / ("a.jpg" if mode == "CMYK" else "a.png")
     picture.save(path)
     label = client.predict("digits", path)["label"]
-    assert label.startswith("digit") if mode == "1" else label == "digit 0"  # 1: dithered
+    assert label == "digit 0" or (mode == "1" and label is None)  # 1: dithered, like no digit
 
 
 @pytest.mark.parametrize(

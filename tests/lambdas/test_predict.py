@@ -35,7 +35,7 @@ class Context:
 @pytest.fixture
 def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "bundle"
-    write_bundle(folder, colour_card(rejection_threshold=0.5), colour_graph())
+    write_bundle(folder, colour_card(rejection_threshold=-0.5), colour_graph())
     monkeypatch.setattr(predict, "BUNDLE", folder)
     return folder
 

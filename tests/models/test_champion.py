@@ -23,6 +23,7 @@ def evaluation(right: list[bool], classes: int = 2, **changes: object) -> Evalua
         predicted=tuple(predicted),
         confidence=tuple(1.0 for _ in right),
         unscaled_confidence=tuple(1.0 for _ in right),
+        rejected=tuple(False for _ in right),
         latency_ms=5.0,
         bundle_size_bytes=9_000_000,
     )

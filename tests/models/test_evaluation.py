@@ -13,6 +13,8 @@ from contracts.bundle import ModelCard, Preprocessing
 from contracts.errors import InvalidRequest
 from contracts.manifest import Kind
 from models.evaluation import PARITY_METRIC, Evaluation, evaluate
+from serving.predictor import Outcomes
+from serving.readers import Source
 from tests.models.labelled_pictures import stored
 
 PLAIN = Evaluation(
@@ -24,6 +26,7 @@ PLAIN = Evaluation(
     predicted=(0, 0, 1, 1, 1, 2),
     confidence=(0.9, 0.8, 0.5, 0.9, 0.9, 0.4),
     unscaled_confidence=(0.9, 0.8, 0.5, 0.9, 0.9, 0.4),
+    rejected=(False, False, True, False, False, False),
     latency_ms=5.0,
     bundle_size_bytes=1000,
 )
@@ -68,7 +71,11 @@ class Brightness:
         metrics={PARITY_METRIC: 2e-6},
     ).with_version()
 
-    def probabilities(self, sources: Sequence[bytes | Path]) -> NDArray[np.float32]:
+    def outcomes(self, sources: Sequence[Source]) -> Outcomes:
+        found = self.probabilities(sources)
+        return Outcomes(found, found.max(axis=1) < 0.4)
+
+    def probabilities(self, sources: Sequence[Source]) -> NDArray[np.float32]:
         levels = [np.asarray(Image.open(source)).mean() for source in sources]  # type: ignore[arg-type]
         distance = -np.abs(np.array(levels)[:, None] - np.array([0, 128, 255])) / 10
         exponents = np.exp(distance)

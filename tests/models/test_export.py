@@ -52,7 +52,10 @@ def test_inputs_and_outputs_have_their_names() -> None:
         export_onnx(trained_like("cnn", 5), zoo.backbone_named("cnn").preprocessing)
     )
     assert [(i.name, i.shape) for i in session.get_inputs()] == [("image", ["n", 3, 64, 64])]
-    assert [(o.name, o.shape) for o in session.get_outputs()] == [("logits", ["n", 5])]
+    assert [(o.name, o.shape) for o in session.get_outputs()] == [
+        ("logits", ["n", 5]),
+        ("features", ["n", 256]),
+    ]
 
 
 def test_the_encoder_gives_features(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ def evaluation(count: int = 120, classes: tuple[str, ...] = CLASSES) -> Evaluati
         predicted=tuple(predicted.tolist()),
         confidence=confidence,
         unscaled_confidence=confidence,
+        rejected=tuple(number % 40 == 0 for number in range(count)),
         latency_ms=5.0,
         bundle_size_bytes=9_000_000,
     )
@@ -52,7 +53,7 @@ def reported(found: Evaluation, source: Source, **more: Any) -> ModelReport:
     def load(chosen: Sequence[Example]) -> list[Source]:
         return [source] * len(chosen)
 
-    return model_report("me_pets", found, "net", 1.3, examples(found), load, **more)
+    return model_report("me_pets", found, "net", 1.3, True, examples(found), load, **more)
 
 
 @pytest.fixture

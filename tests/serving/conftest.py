@@ -18,12 +18,19 @@ def colour_graph() -> bytes:
         helper.make_node("GlobalAveragePool", ["image"], ["mean"]),
         helper.make_node("Flatten", ["mean"], ["flat"]),
         helper.make_node("Mul", ["flat", "gain"], ["logits"]),
+        # What has no colour is novel.
+        helper.make_node("ReduceMax", ["flat"], ["most"], axes=[1], keepdims=0),
+        helper.make_node("ReduceMin", ["flat"], ["least"], axes=[1], keepdims=0),
+        helper.make_node("Sub", ["least", "most"], ["novelty"]),
     ]
     graph = helper.make_graph(
         nodes,
         "colour",
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 3, 16, 16])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 3])],
+        [
+            helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 3]),
+            helper.make_tensor_value_info("novelty", TensorProto.FLOAT, ["n"]),
+        ],
         [numpy_helper.from_array(np.array([4.0], np.float32), "gain")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
@@ -44,5 +51,5 @@ def colour_card(**changes: object) -> ModelCard:
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    write_bundle(tmp_path / "bundle", colour_card(rejection_threshold=0.5), colour_graph())
+    write_bundle(tmp_path / "bundle", colour_card(rejection_threshold=-0.5), colour_graph())
     return tmp_path / "bundle"

@@ -66,7 +66,7 @@ def test_an_altered_graph_is_noticed(bundle: Path) -> None:
 
 
 def test_an_altered_card_is_noticed(bundle: Path) -> None:
-    card = (bundle / CARD_FILE).read_text().replace('"rejection_threshold": 0.5', '"x": 0')
+    card = (bundle / CARD_FILE).read_text().replace('"rejection_threshold": -0.5', '"x": 0')
     (bundle / CARD_FILE).write_text(card)
     with pytest.raises(BundleInvalid):
         Predictor.load(bundle)
