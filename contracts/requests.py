@@ -23,6 +23,7 @@ IMAGE_TYPES = (
 )
 SOURCE_MAX = 512
 COLUMN_MAX = 128
+RECIPE_VALUES_MAX = 40
 DEFAULT_MODELS: Final = {Kind.IMAGE: "mobilenet_v2", Kind.TEXT: "minilm_l6"}
 
 
@@ -243,7 +244,7 @@ class TrainRequest:
 
     upload: str = ""  # empty: the newest one
     model: str = ""  # empty: the default of the project's kind
-    recipe: str = "balanced"
+    recipe: str = "balanced"  # a preset's name, or a recipe's own values as JSON
     seed: int = 0
     budget_seconds: int = 3_600
     min_per_class: int = 0  # examples that a class needs; 0: what the limits say
@@ -266,7 +267,7 @@ class TrainRequest:
         return cls(
             upload=identifier(data["upload"], "upload") if data.get("upload") else "",
             model=_plain_name(data["model"], "model") if data.get("model") else "",
-            recipe=_plain_name(data.get("recipe", default.recipe), "recipe"),
+            recipe=_recipe(data.get("recipe", default.recipe)),
             seed=_integer(data.get("seed", 0), "seed", 0, 2**31 - 1),
             budget_seconds=_integer(
                 data.get("budget_seconds", default.budget_seconds), "budget_seconds", 10, 7 * 86_400
@@ -293,6 +294,26 @@ class TrainRequest:
         if self.min_per_class:
             text += f"|{self.min_per_class}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _recipe(value: Any) -> str:
+    """A preset's name as it is; values of one's own as canonical JSON, which training checks."""
+    if not isinstance(value, dict):
+        return _plain_name(value, "recipe")
+    if not 1 <= len(value) <= RECIPE_VALUES_MAX:
+        raise InvalidRequest(
+            f"the recipe has {len(value)} values, allowed are 1 to {RECIPE_VALUES_MAX}",
+            fix='give what differs from a preset, such as {"preset": "balanced", "epochs": 3}',
+        )
+    for name, item in value.items():
+        _plain_name(name, "a recipe's value")
+        if not isinstance(item, bool | int | float) and not (
+            isinstance(item, str) and len(item) <= 40
+        ):
+            raise InvalidRequest(
+                f"recipe value {name} is {str(item)[:40]!r}", fix="use a number, true or false"
+            )
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def _plain_name(value: Any, what: str) -> str:

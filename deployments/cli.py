@@ -150,6 +150,26 @@ def projects(*, json: AsJson = False) -> None:
 
 
 @app.command
+def recipe(
+    name: Annotated[str, about("fast, balanced, accurate or scratch.")] = "balanced",
+    *,
+    text: Annotated[bool, about("The recipe for text.")] = False,
+) -> None:
+    """Print a recipe's values, to be changed and given to `exemplar train --recipe FILE`.
+
+    Example: `exemplar recipe balanced > mine.toml`
+    """
+    from models.recipe import Recipe
+
+    values = Recipe.from_name(name, Kind.TEXT if text else Kind.IMAGE).as_dict()
+    lines = [f'preset = "{name}"']
+    for key, value in values.items():
+        if key not in {"name", "backbone", "seed"}:
+            lines.append(f"{key} = {str(value).lower() if isinstance(value, bool) else value}")
+    print("\n".join(lines))
+
+
+@app.command
 def report(
     project: Name,
     *,

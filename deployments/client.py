@@ -31,7 +31,7 @@ class TrainOptions(TypedDict, total=False):
     """Optional fields of a train request; what is left out gets the server's default."""
 
     model: str
-    recipe: str
+    recipe: str | dict[str, Any]
     seed: int
     budget_seconds: int
     min_per_class: int

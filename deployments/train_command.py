@@ -1,14 +1,16 @@
 """`exemplar train`: the one command that waits, and may be interrupted while it does."""
 
+import json as json_module
 import shlex
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from rich.console import Console
 
-from contracts.errors import ExemplarError
+from contracts.errors import ExemplarError, InvalidRequest
 from deployments.options import FAILED, INTERRUPTED, AsJson, Name, about, print_json
 
 if TYPE_CHECKING:
@@ -31,7 +33,10 @@ def train(
         bool, Parameter(help="Stay until the job ends, or print its id and return.")
     ] = True,
     model: Annotated[str | None, about("Backbone, such as 'mobilenet_v2'.")] = None,
-    recipe: Annotated[str | None, about("Training recipe, such as 'balanced'.")] = None,
+    recipe: Annotated[
+        str | None,
+        about("Training recipe: fast, balanced, accurate, or a TOML or JSON file of values."),
+    ] = None,
     seed: Annotated[int | None, about("Seed of the split and of the training.")] = None,
     budget_seconds: Annotated[
         int | None, about("Stop training after this time and use the best model so far.")
@@ -57,6 +62,9 @@ def train(
     Example: `exemplar train ./pictures --project my-cat`
 
     Example: `exemplar train messages.csv --project spam --label-column kind`
+
+    Example: `exemplar recipe balanced > mine.toml`, then
+    `exemplar train ./pictures --project my-cat --recipe mine.toml`
     """
     from deployments.client import Exemplar
     from deployments.progress import reporter_for
@@ -64,7 +72,7 @@ def train(
     options = _given(model, recipe, seed, budget_seconds, min_per_class, again)
     with Exemplar() as client:
         columns = (text_column, label_column)
-        run = _Run(client, folder, project, options, columns, Console(stderr=json))
+        run = _Run(client, folder, project, options, columns, recipe or "", Console(stderr=json))
         try:
             with reporter_for(run.console) as reporter:
                 job = run.submit(reporter)
@@ -84,6 +92,7 @@ class _Run:
     project: str
     options: "TrainOptions"
     columns: tuple[str, str]
+    recipe: str
     console: Console
     job: "RemoteJob | None" = None
 
@@ -132,7 +141,9 @@ class _Run:
         for name, column in zip(("--text-column", "--label-column"), self.columns, strict=True):
             words += [name, column] if column else []
         for name, value in self.options.items():
-            if name != "again":
+            if name == "recipe":
+                words += ["--recipe", self.recipe]
+            elif name != "again":
                 words += [f"--{name.replace('_', '-')}", str(value)]
         return shlex.join(words)
 
@@ -150,7 +161,7 @@ def _given(
     if model is not None:
         options["model"] = model
     if recipe is not None:
-        options["recipe"] = recipe
+        options["recipe"] = _recipe(recipe)
     if seed is not None:
         options["seed"] = seed
     if budget_seconds is not None:
@@ -160,3 +171,21 @@ def _given(
     if again:
         options["again"] = True
     return options
+
+
+def _recipe(given: str) -> "str | dict[str, Any]":
+    """A preset's name, or the values in a file."""
+    path = Path(given)
+    if path.suffix not in {".toml", ".json"}:
+        return given
+    try:
+        text = path.read_text()
+        values = tomllib.loads(text) if path.suffix == ".toml" else json_module.loads(text)
+    except (OSError, ValueError) as error:
+        raise InvalidRequest(
+            f"the recipe {given!r} cannot be read: {error}",
+            fix="begin with a preset's values: exemplar recipe balanced > mine.toml",
+        ) from error
+    if not isinstance(values, dict):
+        raise InvalidRequest(f"the recipe {given!r} holds no values", fix="write name = value")
+    return values

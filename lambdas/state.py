@@ -255,7 +255,8 @@ def _job_key(project: Project, job_id: str) -> Key:
 
 
 def _pace_key(model: str, recipe: str) -> Key:
-    return "PACE", f"{model}#{recipe}"
+    is_preset = not recipe.startswith("{")
+    return "PACE", f"{model}#{recipe if is_preset else digest(recipe)[:16]}"
 
 
 def _keys_key(project: Project) -> Key:

@@ -109,7 +109,7 @@ def _export(
 def main(arguments: list[str] | None = None) -> None:
     """Write an encoder; the file appears whole or not at all."""
     parser = argparse.ArgumentParser(prog="python -m models.export", description=main.__doc__)
-    parser.add_argument("--backbone", required=True, choices=sorted(zoo.ZOO))
+    parser.add_argument("--backbone", required=True, help="a name of models.backbones.known()")
     parser.add_argument("--weights", required=True, type=Path)
     parser.add_argument("--output", required=True, type=Path)
     options = parser.parse_args(arguments)

@@ -1,11 +1,13 @@
 """How to train: one frozen record of every number that training depends on."""
 
+import json
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final, Self
 
 from contracts.errors import InvalidRequest
 from contracts.manifest import Kind
 
+CUSTOM: Final = "custom"  # name of a recipe with values of its own
 ALL_BLOCKS: Final = 1_000  # more than any backbone has
 
 
@@ -62,6 +64,24 @@ class Recipe:
                 f"recipe {name!r} is unknown", fix=f"use one of: {', '.join(sorted(recipes))}"
             )
         return cls(**asdict(recipes[name]))
+
+    @classmethod
+    def of(cls, text: str, kind: Kind = Kind.IMAGE) -> Self:
+        """Return a built-in recipe by its name, or one with values of its own from JSON.
+
+        The JSON holds what differs from the recipe that it names as its `preset`, or else from the
+        balanced one. Raises `InvalidRequest`.
+        """
+        if not text.startswith("{"):
+            return cls.from_name(text, kind)
+        values = json.loads(text)
+        preset = cls.from_name(str(values.pop("preset", "balanced")), kind)
+        fixed = sorted({"name", "backbone", "seed"} & set(values))
+        if fixed:
+            raise InvalidRequest(
+                f"a recipe's {fixed[0]} cannot be set in it", fix="use --model or --seed"
+            )
+        return cls.from_dict(preset.as_dict() | values | {"name": CUSTOM})
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -127,7 +147,7 @@ RECIPES: Final[dict[str, Recipe]] = {
     for recipe in (
         _BALANCED,
         replace(_BALANCED, name="fast", epochs=4, unfrozen_blocks=3),
-        replace(_BALANCED, name="thorough", epochs=20, unfrozen_blocks=8, patience=12),
+        replace(_BALANCED, name="accurate", epochs=20, unfrozen_blocks=8, patience=12),
         Recipe(
             name="scratch",
             backbone="cnn",
@@ -158,6 +178,6 @@ TEXT_RECIPES: Final[dict[str, Recipe]] = {
     for recipe in (
         _TEXT,
         replace(_TEXT, name="fast", epochs=2, unfrozen_blocks=3),
-        replace(_TEXT, name="thorough", epochs=8, patience=4),
+        replace(_TEXT, name="accurate", epochs=8, patience=4),
     )
 }

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any, Final, cast
 from zipfile import BadZipFile
 
-from contracts.bundle import Preprocessing, TextPreprocessing
 from contracts.errors import InvalidRequest
-from contracts.manifest import Kind
 from models import text_backbone
+from models.backbones import FORMS, Form, plugin
 from models.torchlibs import torch, torchvision
 
 nn = torch.nn
@@ -26,24 +25,21 @@ def pooled(maps: torch.Tensor) -> torch.Tensor:
     return maps.mean(dim=(2, 3))
 
 
-@dataclass(frozen=True, slots=True)
-class Backbone:
-    """A feature extractor: blocks in order, and a pool that makes features `(n, feature_dim)`.
+def _no_weights(weights: Path) -> nn.Sequential:
+    raise ValueError(f"this backbone takes no weights, {weights.name!r} among them")
 
-    `build` makes the blocks with random weights; `load` makes them from a file of weights.
+
+@dataclass(frozen=True, slots=True)
+class Backbone(Form):
+    """A feature extractor: blocks in order, of which the last ones can be tuned, and a pool.
+
+    `build` makes the blocks with random weights; `load` makes them from a file of weights, and
+    raises what it likes for one that does not fit. `pool` takes the last block's output.
     """
 
-    name: str
-    feature_dim: int
-    preprocessing: Preprocessing | TextPreprocessing
-    build: Callable[[], nn.Sequential]
-    load: Callable[[Path], nn.Sequential]
+    build: Callable[[], nn.Sequential] = nn.Sequential
+    load: Callable[[Path], nn.Sequential] = _no_weights
     pool: Pool = pooled
-
-    @property
-    def kind(self) -> Kind:
-        """What it reads."""
-        return Kind.TEXT if isinstance(self.preprocessing, TextPreprocessing) else Kind.IMAGE
 
 
 class Classifier(nn.Module):
@@ -120,11 +116,14 @@ def build(name: str, classes: int, weights: Path | None = None, dropout: float =
 
 def backbone_named(name: str) -> Backbone:
     """Look a backbone up. Raises `InvalidRequest` for an unknown name."""
-    if name not in ZOO:
+    if name in ZOO:
+        return ZOO[name]
+    found = plugin(name)
+    if not isinstance(found, Backbone):
         raise InvalidRequest(
-            f"backbone {name!r} is unknown", fix=f"use one of: {', '.join(sorted(ZOO))}"
+            f"the plug-in {name!r} has no blocks", fix="make it a models.zoo.Backbone"
         )
-    return ZOO[name]
+    return found
 
 
 def _load(backbone: Backbone, weights: Path) -> nn.Sequential:
@@ -143,14 +142,73 @@ def _load(backbone: Backbone, weights: Path) -> nn.Sequential:
         ) from error
 
 
-def _mobilenet_v2() -> nn.Sequential:
-    return cast("nn.Sequential", torchvision.models.mobilenet_v2().features)
+def _backbone(
+    name: str,
+    build: Callable[[], nn.Sequential],
+    load: Callable[[Path], nn.Sequential],
+    pool: Pool = pooled,
+) -> Backbone:
+    form = FORMS[name]
+    return Backbone(name, form.feature_dim, form.preprocessing, form.has_weights, build, load, pool)
 
 
-def _load_mobilenet_v2(weights: Path) -> nn.Sequential:
-    model = torchvision.models.mobilenet_v2()
-    model.load_state_dict(_read(weights), strict=True)
+_Taken = Callable[[Any], nn.Sequential]  # a torchvision model to its blocks
+
+
+def _of_torchvision(name: str, taken: _Taken, pool: Pool = pooled) -> Backbone:
+    """A backbone by its name in torchvision's registry, from that library's state dicts."""
+
+    def build() -> nn.Sequential:
+        return taken(torchvision.models.get_model(name, weights=None))
+
+    def load(weights: Path) -> nn.Sequential:
+        model = torchvision.models.get_model(name, weights=None)
+        model.load_state_dict(_read(weights), strict=True)
+        return taken(model)
+
+    return _backbone(name, build, load, pool)
+
+
+def _features(model: Any) -> nn.Sequential:
     return cast("nn.Sequential", model.features)
+
+
+def _resnet(model: Any) -> nn.Sequential:
+    stem = nn.Sequential(model.conv1, model.bn1, model.relu, model.maxpool)
+    return nn.Sequential(stem, model.layer1, model.layer2, model.layer3, model.layer4)
+
+
+class _Patches(nn.Module):
+    """A vision transformer's first step: patches, class token and positions."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.projection, self.dropout = model.conv_proj, model.encoder.dropout
+        self.token, self.positions = model.class_token, model.encoder.pos_embedding
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """`(n, 3, size, size)` to `(n, 1 + patches, dim)`."""
+        patches = self.projection(image).flatten(2).transpose(1, 2)
+        token = self.token.expand(len(patches), -1, -1)
+        found: torch.Tensor = self.dropout(torch.cat([token, patches], dim=1) + self.positions)
+        return found
+
+
+def _vit(model: Any) -> nn.Sequential:
+    return nn.Sequential(_Patches(model), *model.encoder.layers, model.encoder.ln)
+
+
+def class_token(states: torch.Tensor) -> torch.Tensor:
+    """A vision transformer's summary: `(n, tokens, dim)` to `(n, dim)`."""
+    return states[:, 0]
+
+
+def _fcnn() -> nn.Sequential:
+    """Two fully connected layers on small pictures: what anything else should beat."""
+    return nn.Sequential(
+        nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 512), nn.ReLU(inplace=True)),
+        nn.Sequential(nn.Linear(512, 256), nn.ReLU(inplace=True), nn.Unflatten(1, (256, 1, 1))),
+    )
 
 
 def _cnn() -> nn.Sequential:
@@ -167,10 +225,15 @@ def _cnn() -> nn.Sequential:
     return nn.Sequential(*blocks)
 
 
-def _load_cnn(weights: Path) -> nn.Sequential:
-    blocks = _cnn()
-    blocks.load_state_dict(_read(weights), strict=True)
-    return blocks
+def _small(name: str, build: Callable[[], nn.Sequential]) -> Backbone:
+    """A small network of our own, from its own state dict."""
+
+    def load(weights: Path) -> nn.Sequential:
+        blocks = build()
+        blocks.load_state_dict(_read(weights), strict=True)
+        return blocks
+
+    return _backbone(name, build, load)
 
 
 def _read(weights: Path) -> dict[str, torch.Tensor]:
@@ -183,18 +246,18 @@ def _read(weights: Path) -> dict[str, torch.Tensor]:
 ZOO: Final[dict[str, Backbone]] = {
     backbone.name: backbone
     for backbone in (
-        Backbone("mobilenet_v2", 1280, Preprocessing(), _mobilenet_v2, _load_mobilenet_v2),
-        Backbone(
-            "cnn",
-            256,
-            Preprocessing(size=64, resize=64, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
-            _cnn,
-            _load_cnn,
-        ),
-        Backbone(
+        _small("fcnn", _fcnn),
+        _small("cnn", _cnn),
+        _of_torchvision("mobilenet_v2", _features),
+        _of_torchvision("mobilenet_v3_small", _features),
+        _of_torchvision("mobilenet_v3_large", _features),
+        _of_torchvision("efficientnet_b0", _features),
+        _of_torchvision("convnext_tiny", _features),
+        _of_torchvision("resnet18", _resnet),
+        _of_torchvision("resnet50", _resnet),
+        _of_torchvision("vit_b_16", _vit, class_token),
+        _backbone(
             "minilm_l6",
-            384,
-            TextPreprocessing(),
             text_backbone.random_minilm,
             text_backbone.load_encoder,
             text_backbone.mean_over_tokens,

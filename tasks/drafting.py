@@ -18,12 +18,13 @@ from contracts.manifest import Example, Kind, Manifest, Split
 from contracts.requests import DEFAULT_MODELS
 from contracts.status import Stage
 from models import calibration, draft, encoder, tfidf
+from models.backbones import form_named
 from serving.readers import Reader, Source, reader_of
 from tasks import bundles, examples, storage
 from tasks.finishing import LearntExamples, finished
 from tasks.progress import Progress
 from tasks.settings import settings
-from tasks.weights import Encoder, find_encoder
+from tasks.weights import find_encoder
 
 PIXELS = "pixels"
 TFIDF = "tfidf"
@@ -83,7 +84,7 @@ def draft_model(project: Project, version: str, model: str, progress: Progress) 
     model = model or DEFAULT_MODELS[manifest.kind]
     learnt = _Learnt(manifest, version, _parts(manifest))
     if manifest.kind is Kind.IMAGE:
-        frozen = _frozen_encoder(model) or _pixel_encoder(progress)
+        frozen = _frozen_encoder(model) or _pixel_encoder(model, progress)
         return _publish_draft(learnt, frozen, progress, {})
     counted = _count_words(learnt)
     progress.record(**{f"metrics.{BASELINE}": counted.head.validation_accuracy})
@@ -155,16 +156,15 @@ def _card(
 
 
 def _frozen_encoder(model: str) -> _Frozen | None:
-    found: Encoder | None = find_encoder(model)
+    form, found = form_named(model), find_encoder(model)
     if found is None:
         return None
-    if found.tokenizer is None:
-        return _Frozen(found.encoder_id, model, found.path, Preprocessing())
-    return _Frozen(found.encoder_id, model, found.path, TextPreprocessing(), found.tokenizer)
+    return _Frozen(found.encoder_id, model, found.path, form.preprocessing, found.tokenizer)
 
 
-def _pixel_encoder(progress: Progress) -> _Frozen:
-    _say_that_nothing_is_pretrained(Kind.IMAGE, progress)
+def _pixel_encoder(model: str, progress: Progress) -> _Frozen:
+    if form_named(model).has_weights:
+        _say_that_nothing_is_pretrained(Kind.IMAGE, progress)
     path = settings().cache_dir / "weights" / "pixels.onnx"
     with storage.replacing(path) as partial:
         partial.write_bytes(encoder.pixel_encoder())

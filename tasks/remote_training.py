@@ -15,12 +15,13 @@ from prefect.deployments import run_deployment
 from prefect.logging import get_run_logger
 from prefect.states import Cancelling
 
-from contracts.errors import ExemplarError, split_fix
+from contracts.errors import ExemplarError, InvalidRequest, split_fix
 from contracts.estimate import Estimate, Machine, estimate
 from contracts.requests import DEFAULT_MODELS
 from contracts.status import Stage
 from contracts.turns import TURNS, queue_of
 from lambdas.orchestrator import job_tags
+from models.backbones import form_named
 from models.recipe import Recipe
 from tasks import billing, clients, registry, storage
 from tasks.billing import BudgetExceeded
@@ -60,7 +61,12 @@ def resolved(progress: Progress, model: str, recipe: str) -> str:
     """
     kind = clients.state().project(progress.project).kind
     model = model or DEFAULT_MODELS[kind]
-    Recipe.from_dict(Recipe.from_name(recipe, kind).as_dict() | {"backbone": model})
+    if form_named(model).kind is not kind:
+        raise InvalidRequest(
+            f"model {model!r} cannot learn from a project of kind {kind}",
+            fix=f"use {DEFAULT_MODELS[kind]!r}, or leave the model out",
+        )
+    Recipe.of(recipe, kind)
     return model
 
 

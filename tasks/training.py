@@ -21,6 +21,7 @@ from contracts.manifest import Kind, Manifest, Split
 from contracts.requests import DEFAULT_MODELS
 from contracts.status import Stage
 from models import calibration, zoo
+from models.backbones import form_named
 from models.checkpoints import LAST_CHECKPOINT, EpochResult, load_best
 from models.data import TrainingData
 from models.evaluation import PARITY_METRIC
@@ -68,8 +69,10 @@ def train_model(
         counted = counted_model(manifest, version)
         record_version(project, training, counted)
         return counted
-    recipe = Recipe.from_name(recipe_name, manifest.kind)
-    recipe = replace(recipe, backbone=model if weights else FROM_SCRATCH, seed=seed)
+    recipe = Recipe.of(recipe_name, manifest.kind)
+    # A network made for pretrained weights learns little without them from a few hundred pictures.
+    keeps_model = weights is not None or not form_named(model).has_weights
+    recipe = replace(recipe, backbone=model if keeps_model else FROM_SCRATCH, seed=seed)
     folder = settings().cache_dir / "trainings" / project.slug / training
     data = _training_data(manifest, weights, folder)
     hardware = detected(settings().training_devices, settings().training_nodes)
@@ -109,7 +112,7 @@ def _weights(model: str, kind: Kind) -> Weights | None:
     The draft has told the uploader; here it goes to this flow run's log.
     """
     weights = find_weights(model)
-    if weights is None:
+    if weights is None and form_named(model).has_weights:
         get_run_logger().warning(NO_WEIGHTS[kind])
     return weights
 

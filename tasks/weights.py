@@ -9,6 +9,7 @@ from pathlib import Path
 
 from contracts import keys
 from contracts.errors import ExemplarError
+from models.backbones import form_named
 from models.sentence_encoders import SENTENCE_ENCODERS, pack, read_tokenizer
 from tasks import storage
 from tasks.settings import settings
@@ -40,8 +41,11 @@ def find_weights(backbone: str) -> Weights | None:
     """Pretrained weights from the folder, the system's bucket or the hub, in this order.
 
     A sentence encoder may also come from an installed package. What did not come from the bucket
-    is put there, so that the next machine finds it.
+    is put there, so that the next machine finds it. None where no weights can be reached, or where
+    none are published.
     """
+    if not form_named(backbone).has_weights:
+        return None
     filename = weights_file(backbone)
     cached = settings().cache_dir / "weights" / filename
     folder = settings().weights_dir

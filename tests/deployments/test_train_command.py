@@ -16,6 +16,7 @@ from contracts.status import JobState, Stage
 from deployments.client import Exemplar
 from deployments.remote_job import TrainResult
 from deployments.screens import show_result
+from models.recipe import Recipe
 from tests.deployments.api_server import ROOT, USER, ApiServer
 from tests.deployments.command_line import Run
 from tests.deployments.pictures import write_classes
@@ -100,6 +101,26 @@ def test_train_waits_and_prints_one_object(
         "baseline": None,
     }
     assert "20 were stored already" in done.err
+
+
+def test_a_recipe_may_be_a_file(run: Run, project: str, server: ApiServer, tmp_path: Path) -> None:
+    folder = write_classes(tmp_path / "data", 10)
+    printed = run("recipe", "fast").out
+    (tmp_path / "mine.toml").write_text(printed.replace("epochs = 4", "epochs = 7"))
+    (tmp_path / "mine.json").write_text('{"preset": "fast", "epochs": 7}')
+    words = ("train", folder, "--project", project, "--no-wait", "--json", "--recipe")
+    jobs = [
+        server.state.job(Project(USER, project), run(*words, name).document["job_id"])
+        for name in (tmp_path / "mine.toml", tmp_path / "mine.json", "fast")
+    ]
+    first, second, preset = (Recipe.of(job.recipe) for job in jobs)
+    assert first == second
+    assert (first.epochs, preset.epochs) == (7, 4)
+    (tmp_path / "broken.toml").write_text("epochs = ")
+    for path, said in (("broken.toml", "cannot be read"), ("none.toml", "cannot be read")):
+        refused = run(*words, tmp_path / path)
+        assert refused.code == 1
+        assert said in refused.err
 
 
 def test_train_tells_a_person_the_result(

@@ -185,7 +185,7 @@ def test_a_data_problem_ends_the_job_with_the_list_of_what_to_change(
 
 def test_a_cancelled_job_stays_cancelled(stack: Any, digits: Any, tmp_path: Path) -> None:
     with stack.client() as client:
-        job = client.submit(client.read(digits(tmp_path, 30)), "cancelled", recipe="thorough")
+        job = client.submit(client.read(digits(tmp_path, 30)), "cancelled", recipe="accurate")
         wait_for_stage(client, "cancelled", job.job_id, "train")
         assert client.cancel("cancelled", job.job_id).state == "cancelled"
         time.sleep(8)

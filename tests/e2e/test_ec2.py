@@ -66,7 +66,7 @@ def test_cancelling_a_job_ends_its_machine(
     stack: Any, machines: Machines, digits: Any, tmp_path: Path
 ) -> None:
     with stack.client() as client:
-        job = client.submit(client.read(digits(tmp_path, 30)), "called-off", recipe="thorough")
+        job = client.submit(client.read(digits(tmp_path, 30)), "called-off", recipe="accurate")
         wait_for_epoch(client, "called-off", job.job_id, 1)
         assert client.cancel("called-off", job.job_id).state == "cancelled"
     machines.until_none_lives()

@@ -4,7 +4,8 @@ import sys
 import pytest
 
 from contracts.errors import InvalidRequest
-from models.recipe import RECIPES, Recipe
+from contracts.manifest import Kind
+from models.recipe import RECIPES, TEXT_RECIPES, Recipe
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -42,6 +43,33 @@ def test_a_wrong_value_is_named(name: str, value: object) -> None:
 
 def test_whole_numbers_do_for_fractions() -> None:
     assert Recipe.from_dict({"weight_decay": 0}).weight_decay == 0
+
+
+def test_values_of_ones_own_change_a_preset() -> None:
+    recipe = Recipe.of('{"epochs": 2, "learning_rate": 1}')
+    assert (recipe.name, recipe.epochs, recipe.learning_rate) == ("custom", 2, 1)
+    assert recipe.unfrozen_blocks == Recipe.from_name("balanced").unfrozen_blocks
+    fast = Recipe.of('{"preset": "fast", "dropout": 0.5}', Kind.TEXT)
+    assert (fast.epochs, fast.dropout) == (TEXT_RECIPES["fast"].epochs, 0.5)
+    assert Recipe.of("accurate") == Recipe.from_name("accurate")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"epochs": "many"}', "epochs"),
+        ('{"epochs": -1}', "epochs"),
+        ('{"learning_rate": NaN}', "learning_rate"),
+        ('{"colour": 1}', "colour"),
+        ('{"seed": 1}', "seed cannot be set"),
+        ('{"backbone": "cnn"}', "backbone cannot be set"),
+        ('{"preset": "slow"}', "'slow' is unknown"),
+    ],
+)
+def test_wrong_values_of_ones_own_are_told(text: str, said: str) -> None:
+    with pytest.raises(InvalidRequest, match=said) as refusal:
+        Recipe.of(text)
+    assert refusal.value.fix
 
 
 def test_without_weights_nothing_stays_frozen() -> None:
