@@ -7,7 +7,7 @@ from typing import Annotated
 from rich.console import Console
 
 from contracts.errors import InvalidRequest
-from deployments.options import AsJson, about, print_json
+from deployments.options import AsJson, LabelColumn, TextColumn, about, print_json
 
 
 def evaluate(
@@ -15,12 +15,8 @@ def evaluate(
     *,
     project: Annotated[str | None, about("Ask the project's live model.")] = None,
     bundle: Annotated[Path | None, about("Ask this bundle, a zip or its folder.")] = None,
-    text_column: Annotated[
-        str, about("The column of texts, by its name or number, where it is not found.")
-    ] = "",
-    label_column: Annotated[
-        str, about("The column of labels, by its name or number, where it is not found.")
-    ] = "",
+    text_column: TextColumn = "",
+    label_column: LabelColumn = "",
     json: AsJson = False,
 ) -> None:
     """Say how often a model is right on labelled examples.

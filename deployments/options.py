@@ -28,3 +28,11 @@ def about(text: str) -> Parameter:
 def print_json(document: dict[str, Any]) -> None:
     """ASCII only, so that no terminal's encoding can break it."""
     print(json.dumps(document, default=str))
+
+
+TextColumn = Annotated[
+    str, about("The column of texts, by its name or number, where it is not found.")
+]
+LabelColumn = Annotated[
+    str, about("The column of labels, by its name or number, where it is not found.")
+]

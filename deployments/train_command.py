@@ -11,7 +11,16 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from contracts.errors import ExemplarError, InvalidRequest
-from deployments.options import FAILED, INTERRUPTED, AsJson, Name, about, print_json
+from deployments.options import (
+    FAILED,
+    INTERRUPTED,
+    AsJson,
+    LabelColumn,
+    Name,
+    TextColumn,
+    about,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from deployments.client import Exemplar, TrainOptions
@@ -44,12 +53,8 @@ def train(
     min_per_class: Annotated[
         int | None, about("Train although classes have fewer examples than usual, such as 10.")
     ] = None,
-    text_column: Annotated[
-        str, about("The column of texts, by its name or number, where it is not found.")
-    ] = "",
-    label_column: Annotated[
-        str, about("The column of labels, by its name or number, where it is not found.")
-    ] = "",
+    text_column: TextColumn = "",
+    label_column: LabelColumn = "",
     again: Annotated[
         bool, about("Train anew although the same job has already succeeded.")
     ] = False,
