@@ -1,8 +1,10 @@
 """A bundle's answers on labelled examples of this machine, through the serving code."""
 
+import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -66,8 +68,9 @@ def evaluate_bundle(
     Raises `NotFound` and `BundleInvalid` for the bundle, `DataProblem` and `InvalidRequest` for
     data that it cannot be asked about.
     """
-    folder = _unpacked(bundle)
-    predictor = Predictor.load(folder)
+    with _unpacked(bundle) as folder:
+        predictor = Predictor.load(folder)
+        size_bytes = sum(file.stat().st_size for file in folder.iterdir())
     kind, classes = predictor.card.kind, predictor.card.classes
     if holds_text(data) != (kind is Kind.TEXT):
         raise InvalidRequest(
@@ -91,28 +94,30 @@ def evaluate_bundle(
         manifest_version="",
         examples=examples,
         sources=sources,
-        bundle_size_bytes=sum(file.stat().st_size for file in folder.iterdir()),
+        bundle_size_bytes=size_bytes,
         on_progress=on_progress,
     )
     return _result(evaluation, left_out)
 
 
-def _unpacked(bundle: Path) -> Path:
-    """The bundle's folder; a zip is unpacked beside itself."""
+@contextmanager
+def _unpacked(bundle: Path) -> Iterator[Path]:
+    """The bundle's folder; a zip is unpacked for as long as it is needed."""
     if bundle.is_dir():
-        return bundle
-    folder = bundle.with_suffix("")
-    try:
-        with zipfile.ZipFile(bundle) as archive:
-            if CARD_FILE not in archive.namelist():
-                raise NotFound(f"{bundle.name!r} holds no {CARD_FILE}", fix="name a bundle")
-            archive.extractall(folder)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise NotFound(
-            f"{str(bundle)!r} is no bundle: {error}",
-            fix="name a bundle.zip or its folder, or a project with --project",
-        ) from error
-    return folder
+        yield bundle
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            with zipfile.ZipFile(bundle) as archive:
+                if CARD_FILE not in archive.namelist():
+                    raise NotFound(f"{bundle.name!r} holds no {CARD_FILE}", fix="name a bundle")
+                archive.extractall(scratch)
+        except (OSError, zipfile.BadZipFile) as error:
+            raise NotFound(
+                f"{str(bundle)!r} is no bundle: {error}",
+                fix="name a bundle.zip or its folder, or a project with --project",
+            ) from error
+        yield Path(scratch)
 
 
 _Data = tuple[list[Example], list[Source], dict[str, int]]

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -38,7 +39,7 @@ class TrainingData:
     tokenizer: Path | None = None  # of texts
 
 
-class ExampleSet(torch.utils.data.Dataset[Batch]):
+class ExampleSet(torch.utils.data.Dataset[Batch], ABC):
     """Examples with labels; indexed by a list of rows, it gives a whole batch at once."""
 
     def __init__(self, labels: Sequence[int]) -> None:
@@ -51,9 +52,9 @@ class ExampleSet(torch.utils.data.Dataset[Batch]):
     def __getitem__(self, rows: list[int]) -> Batch:
         return self.examples(rows), self.labels[rows]
 
+    @abstractmethod
     def examples(self, rows: list[int]) -> torch.Tensor:
         """Return the rows' examples as one tensor."""
-        raise NotImplementedError
 
     @property
     def lengths(self) -> NDArray[np.int64] | None:

@@ -205,6 +205,7 @@ def test_nothing_but_a_data_problem_comes_of_any_bytes(data: bytes) -> None:
     try:
         encoding = encoding_of(data, is_whole=True)
         columns = guess_columns(data, Hints(), encoding, is_whole=True)
-        rows(data, columns)
+        found = rows(data, columns)
+        assert [row.line for row in found] == sorted({row.line for row in found})
     except (DataProblem, UnicodeDecodeError):
         pass  # the latter of UTF-16, which whoever reads the file tells
