@@ -1,7 +1,11 @@
-"""One training step and its schedule, as a Lightning module."""
+"""One training step, as a Lightning module."""
 
+import copy
 import math
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain, islice, repeat
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +14,16 @@ from typing_extensions import override
 from contracts.bundle import Preprocessing, TextPreprocessing
 from models.calibration import calibrated_log_loss
 from models.data import Batch
+from models.rate_range import TESTED_STEPS, best_scale, scales
 from models.recipe import Recipe
+from models.schedule import rate_share, stage_at, stages
 from models.torchlibs import lightning, torch, torchmetrics
 from models.views import Draw, views_of
 from models.zoo import Classifier, frozen_copy, in_channels_last
 
 nn = torch.nn
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm)
+_PLATEAU_FACTOR: Final = 0.1  # of the rates, once the validation loss has stopped falling
 
 
 class FineTuning(lightning.LightningModule):
@@ -27,18 +34,21 @@ class FineTuning(lightning.LightningModule):
         classifier: Classifier,
         recipe: Recipe,
         preprocessing: Preprocessing | TextPreprocessing,
-        steps: int,
+        labels: torch.Tensor,
     ) -> None:
-        """Unfreeze what the recipe says; `steps` is the number of optimizer steps in all epochs."""
+        """Unfreeze what the recipe says; `labels` `(n,)` are those of all training examples."""
         super().__init__()
         in_channels_last(classifier.blocks)
         self.classifier = classifier
         self.recipe = recipe
-        self.steps = max(steps, 1)
-        self.first = classifier.unfreeze(recipe.unfrozen_blocks)
-        # In a tuple, so that it is neither trained nor saved.
-        self._frozen = (frozen_copy(nn.Sequential(*list(classifier.blocks)[: self.first])),)
+        self.steps_per_epoch = max(-(-len(labels) // recipe.batch_size), 1)
+        self.stages = stages(recipe, len(classifier.blocks))
+        classifier.unfreeze(recipe.unfrozen_blocks)
+        self._begin(self.stages[0].blocks)
         classes = classifier.head.out_features
+        self.register_buffer("class_weights", _class_weights(labels, classes), persistent=False)
+        # Of the recipe's peak rates; saved, so that a resumed run goes on with what was found.
+        self.register_buffer("rate_scale", torch.ones(()))
         self.train_loss = torchmetrics.MeanMetric()
         self.val_loss = math.nan  # of the last validation, at its best temperature
         self._val_logits: list[torch.Tensor] = []
@@ -46,6 +56,13 @@ class FineTuning(lightning.LightningModule):
         self.val_accuracy = torchmetrics.classification.MulticlassAccuracy(classes, average="micro")
         self.views = views_of(preprocessing)
         self.train()  # Lightning takes a module's modes as they are and never calls this itself
+
+    def _begin(self, blocks: int) -> None:
+        """Let the last `blocks` learn; those before only pass on what they make of an example."""
+        self.first = len(self.classifier.blocks) - blocks
+        before = nn.Sequential(*list(self.classifier.blocks)[: self.first])
+        # In a tuple, so that it is neither trained nor saved.
+        self._frozen = (frozen_copy(before).to(self.device),)
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
         """`(n, size, size, 3)` uint8, or `(n, tokens)` int64, to logits `(n, classes)`."""
@@ -81,9 +98,23 @@ class FineTuning(lightning.LightningModule):
         inputs = self.views.augmented(examples, self.recipe, draw)
         if draw.rank > 0:  # dropout differs between processes; the shift keeps seeds apart
             torch.manual_seed(seed + (draw.rank << 52))
-        return nn.functional.cross_entropy(
-            self.logits(inputs), labels, label_smoothing=self.recipe.label_smoothing
+        losses = nn.functional.cross_entropy(
+            self.logits(inputs),
+            labels,
+            reduction="none",
+            label_smoothing=self.recipe.label_smoothing,
         )
+        if self.recipe.class_weights:
+            losses = losses * self.class_weights[labels]
+        if self.recipe.l1:
+            return losses.mean() + self.recipe.l1 * self._weights_sum()
+        return losses.mean()
+
+    def _weights_sum(self) -> torch.Tensor:
+        """Sum of the absolute values of what learns now."""
+        learning = (self.classifier.head, self.classifier.blocks[self.first :])
+        parameters = chain.from_iterable(part.parameters() for part in learning)
+        return torch.stack([weights.abs().sum() for weights in parameters]).sum()
 
     @override
     def validation_step(self, batch: Batch, batch_index: int) -> None:
@@ -95,8 +126,48 @@ class FineTuning(lightning.LightningModule):
         self.val_accuracy.update(logits, labels)
 
     def on_train_epoch_start(self) -> None:
-        """Begin the epoch's mean anew."""
+        """Begin the epoch's mean anew and, at a stage's first epoch, the stage."""
         self.train_loss.reset()
+        stage = stage_at(self.stages, self.current_epoch)
+        self._begin(stage.blocks)
+        self.train()
+        if self.current_epoch == stage.first_epoch:
+            if self.recipe.find_rates:
+                # One process decides: the others have seen other examples.
+                found = self._tested_scale() if self.trainer.is_global_zero else 0.0
+                self.rate_scale.fill_(self.trainer.strategy.broadcast(found))
+            optimizer = self.trainer.optimizers[0]
+            for group in optimizer.param_groups:
+                share = self._rate_share(self.global_step)
+                group["lr"] = group["peak"] * share
+
+    def _tested_scale(self) -> float:
+        """Train a copy at rates that rise with every step; return the scale that did best."""
+        losses = []
+        batches = chain.from_iterable(repeat(self.trainer.train_dataloader))
+        with self._on_a_copy():
+            optimizer = self._optimizer()
+            for scale, (examples, labels) in zip(
+                scales(), islice(batches, TESTED_STEPS), strict=True
+            ):
+                for group in optimizer.param_groups:
+                    group["lr"] = group["peak"] * scale
+                batch = (examples.to(self.device), labels.to(self.device))
+                loss = self.batch_loss(batch, Draw(len(labels)))
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                losses.append(float(loss.detach()))
+        return best_scale(losses)
+
+    @contextmanager
+    def _on_a_copy(self) -> Iterator[None]:
+        classifier = self.classifier
+        self.classifier = copy.deepcopy(classifier)
+        try:
+            yield
+        finally:
+            self.classifier = classifier
 
     def on_validation_epoch_start(self) -> None:
         """Begin the epoch's figures anew."""
@@ -131,29 +202,51 @@ class FineTuning(lightning.LightningModule):
         return self
 
     def configure_optimizers(self) -> Any:
-        """AdamW with a one-cycle schedule; the head has a learning rate of its own."""
-        head = list(self.classifier.head.parameters())
-        blocks = [p for p in self.classifier.blocks.parameters() if p.requires_grad]
-        rates = [self.recipe.head_learning_rate, self.recipe.learning_rate]
-        groups = [
-            {"params": parameters, "lr": rate}
-            for parameters, rate in zip((head, blocks), rates, strict=True)
-            if parameters
-        ]
-        optimizer = torch.optim.AdamW(groups, weight_decay=self.recipe.weight_decay)
+        """The recipe's optimizer and schedule; the head has a learning rate of its own."""
+        optimizer = self._optimizer()
+        if self.recipe.schedule == "plateau":
+            schedule: Any = torch.optim.lr_scheduler.ReduceLROnPlateau(
+                optimizer, factor=_PLATEAU_FACTOR, patience=max(self.recipe.patience // 3, 1)
+            )
+            return {
+                "optimizer": optimizer,
+                "lr_scheduler": {"scheduler": schedule, "monitor": "val_loss"},
+            }
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate_share)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
 
+    def _optimizer(self) -> torch.optim.Optimizer:
+        recipe = self.recipe
+        head = list(self.classifier.head.parameters())
+        blocks = [p for p in self.classifier.blocks.parameters() if p.requires_grad]
+        rates = [recipe.head_learning_rate, recipe.learning_rate]
+        groups = [
+            {"params": parameters, "lr": rate, "peak": rate}
+            for parameters, rate in zip((head, blocks), rates, strict=True)
+            if parameters
+        ]
+        if recipe.optimizer == "sgd":
+            return torch.optim.SGD(
+                groups, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+            )
+        return torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
+
     def _rate_share(self, step: int) -> float:
-        """Share of the peak learning rate: a linear rise, then a cosine down to 0."""
-        warmup = self.recipe.warmup_share * self.steps
-        if step < warmup:
-            return (step + 1) / (warmup + 1)
-        left = (step - warmup) / max(self.steps - warmup, 1)
-        return 0.5 * (1 + float(np.cos(np.pi * min(left, 1.0))))
+        """What a peak rate is multiplied with at a step of the whole training."""
+        epoch, of_epoch = divmod(step, self.steps_per_epoch)
+        stage = stage_at(self.stages, epoch)
+        done = (epoch - stage.first_epoch) * self.steps_per_epoch + of_epoch
+        share = rate_share(self.recipe, done, max(stage.epochs, 1) * self.steps_per_epoch)
+        return share * float(self.rate_scale)
+
+
+def _class_weights(labels: torch.Tensor, classes: int) -> torch.Tensor:
+    """`(classes,)`: of equal sum over each class's examples, 1 on average over all of them."""
+    counts = torch.bincount(labels, minlength=classes)
+    return len(labels) / (counts.clamp(min=1) * (counts > 0).sum())
 
 
 def set_head(

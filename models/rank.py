@@ -108,14 +108,15 @@ def run(request: RankRequest, parent: Parent) -> None:
         accelerator=hardware.accelerator,
         devices=hardware.devices,
         num_nodes=hardware.nodes,
-        strategy="ddp",  # every process holds the whole model
+        # Every process holds the whole model; while only some of its blocks learn, others wait.
+        strategy="ddp" if recipe.unfreezing_stages == 1 else "ddp_find_unused_parameters_true",
         use_distributed_sampler=False,
         # Batch norm's statistics are then the whole batch's; torch can do that on GPUs only.
         sync_batchnorm=hardware.accelerator == "gpu",
     )
     trainer.callbacks.insert(0, Saving(parent))
     trainer.fit(
-        ShardedFineTuning(classifier, recipe, preprocessing, dealt, check.labels),
+        ShardedFineTuning(classifier, recipe, preprocessing, dealt, learn.labels, check.labels),
         train_batches,
         check_batches,
         ckpt_path=request.resume_from,

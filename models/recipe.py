@@ -9,6 +9,9 @@ from contracts.manifest import Kind
 
 CUSTOM: Final = "custom"  # name of a recipe with values of its own
 ALL_BLOCKS: Final = 1_000  # more than any backbone has
+# "cosine" rises evenly and falls along a cosine; "one_cycle" does both along cosines, from a 25th
+# of the peak (Smith 2018); "plateau" falls tenfold when the validation loss has stopped falling.
+SCHEDULES: Final = ("cosine", "one_cycle", "plateau", "constant")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +27,19 @@ class Recipe:
     unfrozen_blocks: int = 5  # counted from the backbone's end; 0 leaves stage 1's model
     solve_head: bool = True  # stage 1; only of use with pretrained weights
     batch_size: int = 32  # examples per step, on all devices together
+    optimizer: str = "adamw"  # or "sgd", with momentum
     learning_rate: float = 1e-4  # peak, of the unfrozen blocks
     head_learning_rate: float = 3e-5  # peak, of the classifier, which is solved already
-    weight_decay: float = 0.01  # per step, decoupled (AdamW)
-    warmup_share: float = 0.2  # of all steps; then the rate falls along a cosine to 0
+    momentum: float = 0.9  # of sgd
+    weight_decay: float = 0.01  # L2, per step; decoupled with adamw, part of the gradient with sgd
+    l1: float = 0.0  # times the sum of the learning weights' absolute values, added to the loss
+    schedule: str = "cosine"  # of the rates; one of SCHEDULES
+    warmup_share: float = 0.2  # of a stage's steps, in which the rate rises to its peak
+    # Steps in which the blocks are unfrozen, from the end; each has a schedule of its own. Where no
+    # head was solved, the first one trains the head alone (Howard and Ruder 2018).
+    unfreezing_stages: int = 1
+    find_rates: bool = False  # a test at the beginning of each stage finds the peak rates
+    class_weights: bool = False  # rare classes weigh as much as frequent ones
     # 0..1, probability spread over the other classes. It spoils a solved head: after one epoch with
     # 0.1 the validation loss was .34 instead of .29 (scenes), and never came back below its start.
     label_smoothing: float = 0.0
@@ -35,7 +47,10 @@ class Recipe:
     freeze_batch_norm: bool = True  # keep pretrained statistics: small batches spoil them
     smallest_crop: float = 0.6  # 0..1, least share of the picture's area a training crop keeps
     flip: bool = True  # mirror half of the training pictures; off where left and right differ
+    rotation: float = 0.0  # degrees, largest turn either way
     jitter: float = 0.2  # 0..1, largest relative change of brightness and of contrast
+    colour_shift: float = 0.0  # 0..1, largest shift of red, green and blue, each by itself
+    erasing: float = 0.0  # 0..1, how often a rectangle is cut out of a picture (cutout)
     patience: int = 8  # epochs without a lower validation loss before stopping; the loss rises
     # while the learning rate is at its peak, so fewer than half of the epochs would be too few
     # Of text with fewer than `models.draft.FEW_PER_CLASS` examples in a class; 0 for never. With 8
@@ -48,6 +63,11 @@ class Recipe:
         """Raise `InvalidRequest` for the first value out of its range."""
         for field in fields(self):
             value = getattr(self, field.name)
+            if field.name in _CHOICES and value not in _CHOICES[field.name]:
+                raise InvalidRequest(
+                    f"recipe value {field.name} is {str(value)[:40]!r}",
+                    fix=f"use one of: {', '.join(_CHOICES[field.name])}",
+                )
             if field.name in _RANGES and not _is_within(value, *_RANGES[field.name]):
                 low, high = _RANGES[field.name]
                 raise InvalidRequest(
@@ -111,18 +131,29 @@ class Recipe:
         return asdict(self)
 
 
+_CHOICES: Final[dict[str, tuple[str, ...]]] = {
+    "optimizer": ("adamw", "sgd"),
+    "schedule": SCHEDULES,
+}
+
 _RANGES: Final[dict[str, tuple[float, float]]] = {
     "epochs": (0, 10_000),
     "unfrozen_blocks": (0, ALL_BLOCKS),
     "batch_size": (1, 4096),
     "learning_rate": (0, 10),
     "head_learning_rate": (0, 10),
+    "momentum": (0, 0.999),
     "weight_decay": (0, 10),
+    "l1": (0, 10),
+    "unfreezing_stages": (1, 100),
     "warmup_share": (0, 1),
     "label_smoothing": (0, 0.99),
     "dropout": (0, 0.99),
     "smallest_crop": (0.01, 1),
+    "rotation": (0, 180),
     "jitter": (0, 1),
+    "colour_shift": (0, 1),
+    "erasing": (0, 1),
     "patience": (1, 10_000),
     "contrastive_steps": (0, 1_000_000),
     "contrastive_rate": (0, 10),

@@ -83,10 +83,11 @@ class ShardedFineTuning(FineTuning):
         recipe: Recipe,
         preprocessing: Preprocessing | TextPreprocessing,
         dealt: ShardBatches,
+        learnt_labels: torch.Tensor,
         labels: torch.Tensor,
     ) -> None:
-        """Train on what `dealt` deals; `labels` `(m,)` are the validation part's."""
-        super().__init__(classifier, recipe, preprocessing, len(dealt) * recipe.epochs)
+        """Train on what `dealt` deals; labels `(n,)` of training and `(m,)` of validation."""
+        super().__init__(classifier, recipe, preprocessing, learnt_labels)
         self.dealt, self.labels = dealt, labels
 
     @override

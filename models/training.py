@@ -82,7 +82,7 @@ def train(
     with quiet():
         lightning.seed_everything(recipe.seed, verbose=False)
         learn, check = example_sets(recipe, data, checkpoint_dir)
-        module = _module(recipe, data, weights, len(learn))
+        module = _module(recipe, data, weights, learn)
         if recipe.solve_head and resume_from is None:
             _solve_head(module, learn, check, keeper)
         if hardware.processes == 1:
@@ -117,7 +117,7 @@ def join_training(
     with quiet():
         lightning.seed_everything(recipe.seed, verbose=False)
         learn, _ = example_sets(recipe, data, checkpoint_dir)
-        module = _module(recipe, data, weights, len(learn))
+        module = _module(recipe, data, weights, learn)
         _fit_distributed(module, data, hardware, keeper, (), resume_from)
 
 
@@ -165,11 +165,12 @@ def _fit_distributed(
     distributed.fit(request, module, keeper, loggers)
 
 
-def _module(recipe: Recipe, data: TrainingData, weights: Path | None, rows: int) -> FineTuning:
+def _module(
+    recipe: Recipe, data: TrainingData, weights: Path | None, learn: ExampleSet
+) -> FineTuning:
     classifier = zoo.build(recipe.backbone, len(data.classes), weights, recipe.dropout)
-    steps = -(-rows // recipe.batch_size) * recipe.epochs
     preprocessing = zoo.backbone_named(recipe.backbone).preprocessing
-    return FineTuning(classifier, recipe, preprocessing, steps)
+    return FineTuning(classifier, recipe, preprocessing, learn.labels)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,6 +9,7 @@ from contracts.errors import UnreadableExample
 from models.data import PictureSet, batches, decoded
 from models.module import FineTuning
 from models.recipe import Recipe
+from models.torchlibs import torch
 from models.zoo import ZOO, build
 from serving.preprocess import decode, to_tensor
 
@@ -30,7 +31,7 @@ def test_evaluation_sees_exactly_what_serving_sees(tmp_path: Path) -> None:
     paths = write_pictures(tmp_path, 5)
     preprocessing = ZOO["cnn"].preprocessing
     pixels = decoded(paths, preprocessing, tmp_path / "cache")
-    module = FineTuning(build("cnn", 2), Recipe(backbone="cnn"), preprocessing, 1)
+    module = FineTuning(build("cnn", 2), Recipe(backbone="cnn"), preprocessing, torch.arange(2))
     batch, _ = next(iter(batches(PictureSet(pixels, [0] * 5), 5)))
     served = np.stack([to_tensor(decode(path, preprocessing), preprocessing) for path in paths])
     assert np.abs(module.views.to_input(batch).numpy() - served).max() < 1e-5

@@ -8,6 +8,7 @@ from models.data import PictureSet, batches
 from models.fitting import quiet
 from models.module import FineTuning
 from models.recipe import Recipe
+from models.schedule import rate_share
 from models.torchlibs import lightning, torch
 from models.views import augment
 from models.zoo import ZOO, build
@@ -17,7 +18,7 @@ CNN = ZOO["cnn"].preprocessing
 
 def module(**changes: object) -> FineTuning:
     recipe = Recipe.from_dict({"backbone": "cnn"} | changes)
-    return FineTuning(build("cnn", 3), recipe, CNN, steps=10)
+    return FineTuning(build("cnn", 3), recipe, CNN, torch.arange(80) % 3)
 
 
 def one_step(tuned: FineTuning) -> None:
@@ -97,7 +98,8 @@ def test_the_loss_is_taken_of_logits() -> None:
 
 
 def test_the_rate_rises_and_falls_to_zero() -> None:
-    shares = [module(warmup_share=0.2)._rate_share(step) for step in range(11)]
+    recipe = Recipe(warmup_share=0.2)
+    shares = [rate_share(recipe, step, 10) for step in range(11)]
     assert shares[0] < shares[1] < shares[2] == 1.0
     assert shares[2:] == sorted(shares[2:], reverse=True)
     assert shares[10] == pytest.approx(0)
@@ -133,6 +135,66 @@ def test_without_flip_left_stays_left() -> None:
 
 def test_input_follows_the_preprocessing() -> None:
     preprocessing = Preprocessing(64, 64, (0.5, 0.25, 0.0), (0.5, 0.25, 1.0))
-    tuned = FineTuning(build("cnn", 2), Recipe(backbone="cnn"), preprocessing, 1)
+    tuned = FineTuning(build("cnn", 2), Recipe(backbone="cnn"), preprocessing, torch.arange(2))
     white = tuned.views.to_input(torch.full((1, 4, 4, 3), 255, dtype=torch.uint8))
     assert np.allclose(white[0, :, 0, 0], [1.0, 3.0, 1.0])
+
+
+VARIED = {"smallest_crop": 1.0, "flip": False, "jitter": 0.0}
+
+
+def test_erasing_cuts_one_rectangle_out_of_some_pictures() -> None:
+    images = torch.ones(64, 3, 40, 40)
+    recipe = Recipe.from_dict(VARIED | {"erasing": 0.5})
+    torch.manual_seed(0)
+    hidden = (augment(images, recipe) == 0).all(dim=1)
+    share = hidden.float().mean(dim=(1, 2))
+    assert 20 < (share > 0).sum() < 44
+    assert share[share > 0].min() > 0.01
+    assert share.max() < 0.22
+    for picture in hidden[share > 0]:
+        rows, columns = picture.any(dim=1).sum(), picture.any(dim=0).sum()
+        assert picture.sum() == rows * columns
+
+
+def test_colours_shift_each_by_itself() -> None:
+    views = augment(torch.zeros(8, 3, 8, 8), Recipe.from_dict(VARIED | {"colour_shift": 0.3}))
+    channels = views.mean(dim=(2, 3))
+    assert channels.std(dim=1).min() > 0.001
+    assert channels.abs().max() <= 0.3
+
+
+def test_pictures_turn_about_their_middle() -> None:
+    images = torch.zeros(32, 3, 41, 41)
+    images[:, :, 18:23] = 1.0  # a bar across
+    views = augment(images, Recipe.from_dict(VARIED | {"rotation": 90}))
+    assert (views[:, 0, 20, 20] > 0.9).all()
+    ends = views[:, 0, :, 20].mean(dim=1)  # of the column through the middle
+    assert ends.max() > 2 * ends.min()
+
+
+def test_rare_classes_weigh_as_much_as_frequent_ones() -> None:
+    labels = torch.tensor([0] * 6 + [1] * 2 + [2])
+    recipe = Recipe.from_dict({"backbone": "cnn", "class_weights": True})
+    tuned = FineTuning(build("cnn", 3), recipe, CNN, labels)
+    weights = tuned.class_weights[labels]
+    assert weights.mean() == pytest.approx(1)
+    assert weights[:6].sum() == pytest.approx(3)
+    assert weights[8:].sum() == pytest.approx(3)
+
+
+def test_l1_pulls_every_learning_weight_towards_zero() -> None:
+    tuned = module(l1=0.01, unfrozen_blocks=2, weight_decay=0.0)
+    pixels, labels = torch.zeros((2, 64, 64, 3), dtype=torch.uint8), torch.tensor([0, 1])
+    plain = module(unfrozen_blocks=2)
+    plain.classifier.load_state_dict(tuned.classifier.state_dict())
+    learning = (tuned.classifier.head, tuned.classifier.blocks[3:])
+    total = sum(weights.abs().sum().item() for part in learning for weights in part.parameters())
+    difference = tuned.training_step((pixels, labels), 0) - plain.training_step((pixels, labels), 0)
+    assert difference.item() == pytest.approx(0.01 * total, rel=1e-3)
+
+
+def test_sgd_has_the_recipes_momentum() -> None:
+    optimizer = module(optimizer="sgd", momentum=0.8)._optimizer()
+    assert isinstance(optimizer, torch.optim.SGD)
+    assert {group["momentum"] for group in optimizer.param_groups} == {0.8}

@@ -52,21 +52,43 @@ def test_learns_digits_from_scratch(data: TrainingData, tmp_path: Path) -> None:
     assert classifier.head.out_features == 3
 
 
+STAGED = replace(
+    RECIPE,
+    solve_head=False,
+    unfrozen_blocks=3,
+    unfreezing_stages=2,
+    find_rates=True,
+    optimizer="sgd",
+    schedule="one_cycle",
+    learning_rate=1e-2,
+    head_learning_rate=1e-2,
+)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [RECIPE, STAGED, replace(RECIPE, schedule="plateau", patience=3)],
+    ids=["plain", "staged", "plateau"],
+)
 def test_a_resumed_training_ends_where_an_uninterrupted_one_does(
-    data: TrainingData, tmp_path: Path
+    data: TrainingData, tmp_path: Path, recipe: Recipe
 ) -> None:
-    whole = train(RECIPE, data, None, tmp_path / "whole")
+    weights = None
+    if recipe is STAGED:
+        weights = tmp_path / "w.pth"
+        torch.save(build("cnn", 3).blocks.state_dict(), weights)
+    whole = train(recipe, data, weights, tmp_path / "whole")
 
     def stop_after_first(result: EpochResult) -> None:
         raise Killed
 
     with pytest.raises(Killed):
-        train(RECIPE, data, None, tmp_path / "first", on_epoch=stop_after_first)
+        train(recipe, data, weights, tmp_path / "first", on_epoch=stop_after_first)
     seen: list[EpochResult] = []
     resumed = train(
-        RECIPE,
+        recipe,
         data,
-        None,
+        weights,
         tmp_path / "second",
         resume_from=tmp_path / "first" / LAST_CHECKPOINT,
         on_epoch=seen.append,
@@ -76,6 +98,26 @@ def test_a_resumed_training_ends_where_an_uninterrupted_one_does(
     assert resumed.val_accuracy == pytest.approx(whole.val_accuracy)
     expected, given = final_weights(tmp_path / "whole"), final_weights(tmp_path / "second")
     assert all(torch.allclose(given[name], value, atol=1e-4) for name, value in expected.items())
+
+
+def test_blocks_learn_from_their_stage_on(data: TrainingData, tmp_path: Path) -> None:
+    weights = tmp_path / "w.pth"
+    torch.save(build("cnn", 3).blocks.state_dict(), weights)
+    states: list[dict[str, torch.Tensor]] = []
+
+    def look(path: Path) -> None:
+        states.append(torch.load(path, weights_only=True)["state_dict"])
+
+    train(STAGED, data, weights, tmp_path / "run", on_checkpoint=look)
+    name = "classifier.blocks.4.0.weight"
+    first, *later = [state[name] for state in states]
+    before = torch.load(weights, weights_only=True)["4.0.weight"]
+    assert torch.equal(first, before)  # round(3 / 2) epochs of the head alone
+    assert not torch.equal(later[-1], before)
+    assert torch.equal(
+        states[-1]["classifier.blocks.1.0.weight"], states[0]["classifier.blocks.1.0.weight"]
+    )
+    assert float(states[-1]["rate_scale"]) > 0
 
 
 def test_resuming_a_finished_training_gives_its_result_again(
