@@ -18,6 +18,7 @@ from models.rate_range import TESTED_STEPS, best_scale, scales
 from models.recipe import Recipe
 from models.schedule import rate_share, stage_at, stages
 from models.torchlibs import lightning, torch, torchmetrics
+from models.view_bank import ViewBank
 from models.views import Draw, views_of
 from models.zoo import Classifier, frozen_copy, in_channels_last
 
@@ -46,9 +47,9 @@ class FineTuning(lightning.LightningModule):
         classifier.unfreeze(recipe.unfrozen_blocks)
         self._begin(self.stages[0].blocks)
         classes = classifier.head.out_features
-        self.register_buffer("class_weights", _class_weights(labels, classes), persistent=False)
+        self.class_weights = torch.nn.Buffer(_class_weights(labels, classes), persistent=False)
         # Of the recipe's peak rates; saved, so that a resumed run goes on with what was found.
-        self.register_buffer("rate_scale", torch.ones(()))
+        self.rate_scale = torch.nn.Buffer(torch.ones(()))
         self.train_loss = torchmetrics.MeanMetric()
         self.val_loss = math.nan  # of the last validation, at its best temperature
         self._val_logits: list[torch.Tensor] = []
@@ -65,17 +66,33 @@ class FineTuning(lightning.LightningModule):
         self._frozen = (frozen_copy(before).to(self.device),)
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
-        """`(n, size, size, 3)` uint8, or `(n, tokens)` int64, to logits `(n, classes)`."""
-        return self.logits(self.views.to_input(batch))
+        """Pictures, tokens or a `ViewBank`'s batch to logits `(n, classes)`."""
+        if batch.is_floating_point():
+            return self.logits(batch.float())
+        return self.logits(self._frozen_output(self.views.to_input(batch)))
 
-    def logits(self, inputs: torch.Tensor) -> torch.Tensor:
-        """The model's input to `(n, classes)`; no gradient enters the frozen blocks."""
-        if inputs.dim() == 4:
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
-        with torch.no_grad():
-            maps = self._frozen[0](inputs)
+    def logits(self, maps: torch.Tensor) -> torch.Tensor:
+        """The frozen blocks' output to `(n, classes)`."""
+        maps = _channels_last(maps)
         features = self.classifier.pool(self.classifier.blocks[self.first :](maps))
         return self.classifier.classify(features)
+
+    @torch.no_grad()
+    def _frozen_output(self, inputs: torch.Tensor) -> torch.Tensor:
+        """What the blocks that do not learn make of the model's input."""
+        output: torch.Tensor = self._frozen[0](_channels_last(inputs))
+        return output
+
+    def frozen_view(self, pixels: torch.Tensor, seed: int) -> torch.Tensor:
+        """The frozen blocks' output for varied pictures `(n, size, size, 3)`; see `ViewBank`."""
+        torch.manual_seed(self.recipe.seed * 1_000_003 + seed)
+        pixels = pixels.to(self.device)
+        return self._frozen_output(self.views.augmented(pixels, self.recipe, Draw(len(pixels))))
+
+    def frozen_plain(self, pixels: torch.Tensor, seed: int) -> torch.Tensor:
+        """The same for pictures as they are."""
+        del seed
+        return self._frozen_output(self.views.to_input(pixels.to(self.device)))
 
     @override
     def setup(self, stage: str) -> None:
@@ -95,11 +112,14 @@ class FineTuning(lightning.LightningModule):
         # Augmentation and dropout depend on seed and step alone, so a resumed run repeats them.
         seed = self.recipe.seed * 1_000_003 + self.global_step
         torch.manual_seed(seed)
-        inputs = self.views.augmented(examples, self.recipe, draw)
+        if examples.is_floating_point():  # of a bank, varied already
+            maps = examples.float()
+        else:
+            maps = self._frozen_output(self.views.augmented(examples, self.recipe, draw))
         if draw.rank > 0:  # dropout differs between processes; the shift keeps seeds apart
             torch.manual_seed(seed + (draw.rank << 52))
         losses = nn.functional.cross_entropy(
-            self.logits(inputs),
+            self.logits(maps),
             labels,
             reduction="none",
             label_smoothing=self.recipe.label_smoothing,
@@ -131,6 +151,7 @@ class FineTuning(lightning.LightningModule):
         stage = stage_at(self.stages, self.current_epoch)
         self._begin(stage.blocks)
         self.train()
+        _show(self.trainer.train_dataloader, self.current_epoch)
         if self.current_epoch == stage.first_epoch:
             if self.recipe.find_rates:
                 # One process decides: the others have seen other examples.
@@ -144,7 +165,8 @@ class FineTuning(lightning.LightningModule):
     def _tested_scale(self) -> float:
         """Train a copy at rates that rise with every step; return the scale that did best."""
         losses = []
-        batches = chain.from_iterable(repeat(self.trainer.train_dataloader))
+        loader: Any = self.trainer.train_dataloader
+        batches = chain.from_iterable(repeat(loader))
         with self._on_a_copy():
             optimizer = self._optimizer()
             for scale, (examples, labels) in zip(
@@ -155,7 +177,7 @@ class FineTuning(lightning.LightningModule):
                 batch = (examples.to(self.device), labels.to(self.device))
                 loss = self.batch_loss(batch, Draw(len(labels)))
                 optimizer.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 losses.append(float(loss.detach()))
         return best_scale(losses)
@@ -171,6 +193,7 @@ class FineTuning(lightning.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Begin the epoch's figures anew."""
+        _show(self.trainer.val_dataloaders, self.current_epoch)
         self._val_logits.clear()
         self._val_labels.clear()
         self.val_accuracy.reset()
@@ -241,6 +264,16 @@ class FineTuning(lightning.LightningModule):
         done = (epoch - stage.first_epoch) * self.steps_per_epoch + of_epoch
         share = rate_share(self.recipe, done, max(stage.epochs, 1) * self.steps_per_epoch)
         return share * float(self.rate_scale)
+
+
+def _channels_last(maps: torch.Tensor) -> torch.Tensor:
+    is_picture = maps.dim() == 4
+    return maps.contiguous(memory_format=torch.channels_last) if is_picture else maps
+
+
+def _show(loader: Any, epoch: int) -> None:
+    if isinstance(loader.dataset, ViewBank):
+        loader.dataset.show(epoch)
 
 
 def _class_weights(labels: torch.Tensor, classes: int) -> torch.Tensor:

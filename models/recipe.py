@@ -51,6 +51,9 @@ class Recipe:
     jitter: float = 0.2  # 0..1, largest relative change of brightness and of contrast
     colour_shift: float = 0.0  # 0..1, largest shift of red, green and blue, each by itself
     erasing: float = 0.0  # 0..1, how often a rectangle is cut out of a picture (cutout)
+    # Varied views of each picture that are put through the frozen blocks, once, for the epochs to
+    # take turns at; 0 makes new ones in every epoch. See `models.view_bank`.
+    kept_views: int = 3
     patience: int = 8  # epochs without a lower validation loss before stopping; the loss rises
     # while the learning rate is at its peak, so fewer than half of the epochs would be too few
     # Of text with fewer than `models.draft.FEW_PER_CLASS` examples in a class; 0 for never. With 8
@@ -154,6 +157,7 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
     "jitter": (0, 1),
     "colour_shift": (0, 1),
     "erasing": (0, 1),
+    "kept_views": (0, 1_000),
     "patience": (1, 10_000),
     "contrastive_steps": (0, 1_000_000),
     "contrastive_rate": (0, 10),

@@ -1,12 +1,16 @@
 """Training a classifier: head, blocks, average; resumable after every epoch."""
 
+import hashlib
+import json
+import shutil
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
-from typing import Any
+from statistics import harmonic_mean
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +19,16 @@ from models import zoo
 from models.averaging import SHARES, Weights, interpolated
 from models.calibration import calibrated_log_loss
 from models.checkpoints import Candidate, EpochResult, Keeper, check_last, weights_of
-from models.data import ExampleSet, TrainingData, batches
+from models.data import ExampleSet, PictureSet, TrainingData, batches
 from models.draft import FEW_PER_CLASS, LinearHead, fit_head, refit
 from models.fitting import example_sets, fine_tuner, quiet
 from models.hardware import ONE_PROCESS, Hardware
 from models.module import FineTuning, set_head
 from models.recipe import Recipe
 from models.torchlibs import lightning, torch
+from models.view_bank import ViewBank
+
+VIEWS: Final = "views"  # folder of the views that are kept
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +43,7 @@ class Trained:
     tuned_share: float  # 0..1 of the weights, see `models.averaging`; the rest are stage 1's
     epochs: int  # finished, including those before a resume
     seconds: float  # of this call
-    images_per_second: float  # median over the epochs of this call
+    images_per_second: float  # over all epochs of this call, validation left out
 
 
 def train(
@@ -79,13 +86,14 @@ def train(
         on_epoch=on_epoch,
         on_checkpoint=on_checkpoint,
     )
-    with quiet():
+    with quiet(), _removed(checkpoint_dir / VIEWS):
         lightning.seed_everything(recipe.seed, verbose=False)
         learn, check = example_sets(recipe, data, checkpoint_dir)
         module = _module(recipe, data, weights, learn)
         if recipe.solve_head and resume_from is None:
             _solve_head(module, learn, check, keeper)
         if hardware.processes == 1:
+            learn, check = banked(module, learn, check, checkpoint_dir / VIEWS)
             _fit(module, learn, check, keeper, loggers, resume_from)
         else:
             _fit_distributed(module, data, hardware, keeper, loggers, resume_from)
@@ -94,6 +102,14 @@ def train(
         if keeper.first and _has_few(recipe, data):
             chosen = _pairs_tuned(module, learn, check, keeper, chosen)
     return _trained(keeper, chosen, time.monotonic() - started)
+
+
+@contextmanager
+def _removed(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def join_training(
@@ -163,6 +179,24 @@ def _fit_distributed(
         deadline=None if left is None else time.time() + left,
     )
     distributed.fit(request, module, keeper, loggers)
+
+
+def banked(
+    module: FineTuning, learn: ExampleSet, check: ExampleSet, folder: Path
+) -> tuple[ExampleSet, ExampleSet]:
+    """Let pictures pass the frozen blocks once instead of once per epoch, where that helps."""
+    views = module.recipe.kept_views
+    if views == 0 or module.first == 0 or len(module.stages) > 1:
+        return learn, check
+    if not isinstance(learn, PictureSet) or not isinstance(check, PictureSet):
+        return learn, check
+    # Named by the recipe: what another training was killed over must not be taken for this one's.
+    identity = json.dumps(module.recipe.as_dict(), sort_keys=True)
+    folder = folder / hashlib.sha256(identity.encode()).hexdigest()[:16]
+    bank = ViewBank(learn, module.frozen_view, folder / "learn", views)
+    if not bank.is_worthwhile:
+        return learn, check
+    return bank, ViewBank(check, module.frozen_plain, folder / "check", 1)
 
 
 def _module(
@@ -327,5 +361,5 @@ def _trained(keeper: Keeper, chosen: Candidate, seconds: float) -> Trained:
         held_out_logits=chosen.logits.numpy(),
         epochs=keeper.epochs,
         seconds=seconds,
-        images_per_second=median(keeper.speeds or [0.0]),
+        images_per_second=harmonic_mean(keeper.speeds) if keeper.speeds else 0.0,
     )
