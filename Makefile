@@ -35,8 +35,12 @@ WEIGHTS ?= $(EXEMPLAR_WEIGHTS_DIR)
 bench: setup
 	@test -d "$(PICTURES)" && test -d "$(WEIGHTS)" || \
 		{ echo "say where they are: make bench PICTURES=folder WEIGHTS=folder"; exit 2; }
-	@for name in serving training; do echo "== $$name"; $(BIN)/python -m benchmarks.$$name \
-		--pictures "$(PICTURES)" --weights "$(WEIGHTS)/mobilenet_v2_imagenet.pth" || exit 1; done
+	@echo "== serving"; $(BIN)/python -m benchmarks.serving \
+		--pictures "$(PICTURES)" --weights "$(WEIGHTS)/mobilenet_v2_imagenet.pth"
+	@echo "== recipes"; $(BIN)/python -m benchmarks.recipes "$(PICTURES)" \
+		--weights "$(WEIGHTS)/mobilenet_v2_imagenet.pth"
+	@echo "== throughput"; $(BIN)/python -m benchmarks.throughput "$(PICTURES)" \
+		--weights "$(WEIGHTS)/mobilenet_v2_imagenet.pth"
 
 clean:
 	@if [ -x $(BIN)/exemplar ]; then $(BIN)/exemplar down; fi

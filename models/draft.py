@@ -50,20 +50,23 @@ def fit_head(
     classes: int,
     learn_validation: bool = True,
     candidates: Sequence[float] = CANDIDATES,
+    *,
+    is_balanced: bool = False,
 ) -> LinearHead:
     """Solve multinomial logistic regression, its regularisation chosen on held-out examples.
 
     These are the validation part or, below `FEW_PER_CLASS`, every example in turn (cross
     validation). With `learn_validation` the final head also learns from the validation part.
     `candidates` are tried from strong to weak regularisation; sparse features are taken as they
-    are, others are standardised. Raises `DataProblem` when a class has no example to learn from.
+    are, others are standardised. `is_balanced` lets rare classes weigh as much as frequent ones.
+    Raises `DataProblem` when a class has no example to learn from.
     """
     _check_classes(labels[~is_validation], classes)
     usable = np.ones_like(is_validation) if learn_validation else ~is_validation
     folds = _folds(labels, is_validation, usable, classes)
     held_out = np.concatenate([score for _, score in folds])
-    best_c, logits = _choose_c(features, labels, folds, classes, candidates)
-    weight, bias = _Solver(features[usable], labels[usable], classes).solve(best_c)
+    best_c, logits = _choose_c(features, labels, folds, classes, candidates, is_balanced)
+    weight, bias = _Solver(features[usable], labels[usable], classes, is_balanced).solve(best_c)
     return LinearHead(
         weight=weight,
         bias=bias,
@@ -75,10 +78,15 @@ def fit_head(
 
 
 def refit(
-    features: _Rows, labels: _Labels, classes: int, c_regularisation: float
+    features: _Rows,
+    labels: _Labels,
+    classes: int,
+    c_regularisation: float,
+    *,
+    is_balanced: bool = False,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Solve once more on other rows: weight `(feature_dim, classes)` and bias `(classes,)`."""
-    return _Solver(features, labels, classes).solve(c_regularisation)
+    return _Solver(features, labels, classes, is_balanced).solve(c_regularisation)
 
 
 def draft_graph(encoder: bytes, head: LinearHead) -> bytes:
@@ -130,9 +138,10 @@ def _choose_c(
     folds: list[_Fold],
     classes: int,
     candidates: Sequence[float],
+    is_balanced: bool,
 ) -> tuple[float, NDArray[np.float32]]:
     """Return the C of the least held-out log loss, and the held-out logits it gave."""
-    solvers = [_Solver(features[learn], labels[learn], classes) for learn, _ in folds]
+    solvers = [_Solver(features[learn], labels[learn], classes, is_balanced) for learn, _ in folds]
     truth = np.concatenate([labels[score] for _, score in folds])
     best_c, best_loss, best_logits = 0.0, np.inf, np.empty((0, classes), np.float32)
     for c in candidates:
@@ -149,7 +158,7 @@ def _choose_c(
 class _Solver:
     """Solves one part of the data for growing C, each time from the solution before."""
 
-    def __init__(self, features: _Rows, labels: _Labels, classes: int) -> None:
+    def __init__(self, features: _Rows, labels: _Labels, classes: int, is_balanced: bool) -> None:
         from sklearn.linear_model import LogisticRegression
 
         self._mean, self._scale = np.zeros(1, np.float32), np.ones(1, np.float32)
@@ -160,7 +169,12 @@ class _Solver:
             self._scale = np.maximum(scale, 0.3 * scale.mean() + 1e-9)
             self._rows = (features - self._mean) / self._scale
         self._labels, self._classes = labels, classes
-        self._model = LogisticRegression(max_iter=300, warm_start=True, tol=1e-3)
+        self._model = LogisticRegression(
+            max_iter=300,
+            warm_start=True,
+            tol=1e-3,
+            class_weight="balanced" if is_balanced else None,
+        )
 
     def solve(self, c: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Weight and bias for raw features: standardisation is folded in."""

@@ -194,6 +194,38 @@ RECIPES: Final[dict[str, Recipe]] = {
             freeze_batch_norm=False,
             patience=10,
         ),
+        # What is usual elsewhere, to compare with: a new head on a frozen network, ...
+        Recipe(
+            name="head",
+            epochs=15,
+            unfrozen_blocks=0,
+            solve_head=False,
+            head_learning_rate=1e-3,
+            schedule="plateau",
+            kept_views=2,
+            patience=6,
+        ),
+        # ... and blocks unfrozen by stages, each at rates that a test has found.
+        Recipe(
+            name="staged",
+            epochs=12,
+            unfrozen_blocks=ALL_BLOCKS,
+            solve_head=False,
+            unfreezing_stages=3,
+            find_rates=True,
+            optimizer="sgd",
+            learning_rate=1e-2,
+            head_learning_rate=1e-2,
+            weight_decay=5e-4,
+            schedule="one_cycle",
+            warmup_share=0.3,
+            label_smoothing=0.1,
+            freeze_batch_norm=False,
+            smallest_crop=0.5,
+            rotation=15.0,
+            colour_shift=0.1,
+            erasing=0.5,
+        ),
     )
 }
 

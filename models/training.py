@@ -184,7 +184,10 @@ def _fit_distributed(
 def banked(
     module: FineTuning, learn: ExampleSet, check: ExampleSet, folder: Path
 ) -> tuple[ExampleSet, ExampleSet]:
-    """Let pictures pass the frozen blocks once instead of once per epoch, where that helps."""
+    """Let pictures pass the frozen blocks once instead of once per epoch, where that helps.
+
+    Only in one process: several would each need all views, as they share every batch anew.
+    """
     views = module.recipe.kept_views
     if views == 0 or module.first == 0 or len(module.stages) > 1:
         return learn, check
@@ -223,8 +226,11 @@ def _solved(module: FineTuning, learn: ExampleSet, check: ExampleSet) -> _Solved
     labels = torch.cat([learn.labels, check.labels]).numpy()
     is_validation = np.arange(len(labels)) >= len(learn)
     classes = module.classifier.head.out_features
-    head = fit_head(features, labels, is_validation, classes, learn_validation=False)
-    weight, bias = refit(features, labels, classes, head.c_regularisation)
+    balanced = module.recipe.class_weights
+    head = fit_head(
+        features, labels, is_validation, classes, learn_validation=False, is_balanced=balanced
+    )
+    weight, bias = refit(features, labels, classes, head.c_regularisation, is_balanced=balanced)
     logits, truth = features[is_validation] @ head.weight + head.bias, check.labels.numpy()
     return _Solved(
         head,

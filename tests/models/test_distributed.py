@@ -22,7 +22,7 @@ from models.torchlibs import lightning, torch
 from models.training import train
 from models.zoo import build
 from tests.emulator_process import free_port
-from tests.models.test_training import ENDLESS, RECIPE, Killed, digits
+from tests.models.test_training import ENDLESS, RECIPE, STAGED, Killed, digits
 
 TWO = Hardware(2, "gpu" if torch.cuda.device_count() > 1 else "cpu")
 # 105 pictures in batches of 8 leave a batch of one, 37 do not divide by two.
@@ -85,7 +85,13 @@ def test_two_processes_find_what_one_does(data: TrainingData, tmp_path: Path) ->
     torch.save(build("cnn", 3).blocks.state_dict(), tmp_path / "w.pth")
     # Batch norm and dropout are left out: they depend on which pictures share a process.
     recipe = replace(
-        RECIPE, solve_head=True, unfrozen_blocks=0, dropout=0.0, epochs=2, head_learning_rate=1e-4
+        RECIPE,
+        solve_head=True,
+        unfrozen_blocks=0,
+        dropout=0.0,
+        epochs=2,
+        head_learning_rate=1e-4,
+        kept_views=0,  # one process's alone
     )
     seen: dict[str, list[EpochResult]] = {"one": [], "two": []}
     loggers = {"one": Recorder(), "two": Recorder()}
@@ -114,6 +120,24 @@ def test_two_processes_find_what_one_does(data: TrainingData, tmp_path: Path) ->
     assert loggers["two"].logged == loggers["one"].logged
     assert loggers["two"].status == "success"
     assert not rank_processes()
+
+
+def test_two_processes_unfreeze_by_stages(data: TrainingData, tmp_path: Path) -> None:
+    torch.save(build("cnn", 3).blocks.state_dict(), tmp_path / "w.pth")
+    seen: list[int] = []
+    train(
+        STAGED,
+        data,
+        tmp_path / "w.pth",
+        tmp_path / "run",
+        on_epoch=lambda result: seen.append(result.epoch),
+        hardware=TWO,
+    )
+    assert seen == [1, 2, 3]
+    before = torch.load(tmp_path / "w.pth", weights_only=True)
+    saved = torch.load(tmp_path / "run" / LAST_CHECKPOINT, weights_only=True)["state_dict"]
+    assert not torch.equal(saved["classifier.blocks.4.0.weight"], before["4.0.weight"])
+    assert torch.equal(saved["classifier.blocks.1.0.weight"], before["1.0.weight"])
 
 
 def test_a_checkpoint_goes_on_with_another_number_of_processes(
