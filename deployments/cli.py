@@ -1,5 +1,6 @@
 """The command `exemplar`. What a command needs is imported inside it, so that help is instant."""
 
+import json as json_module
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -151,7 +152,7 @@ def projects(*, json: AsJson = False) -> None:
 
 @app.command
 def recipe(
-    name: Annotated[str, about("fast, balanced, accurate or scratch.")] = "balanced",
+    name: Annotated[str, about("fast, balanced, accurate, … (docs/recipes.md).")] = "balanced",
     *,
     text: Annotated[bool, about("The recipe for text.")] = False,
 ) -> None:
@@ -165,7 +166,7 @@ def recipe(
     lines = [f'preset = "{name}"']
     for key, value in values.items():
         if key not in {"name", "backbone", "seed"}:
-            lines.append(f"{key} = {str(value).lower() if isinstance(value, bool) else value}")
+            lines.append(f"{key} = {json_module.dumps(value)}")  # which is TOML, too
     print("\n".join(lines))
 
 

@@ -1,5 +1,8 @@
+import json
 import subprocess
 import sys
+import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +10,7 @@ import pytest
 from contracts.identity import Project
 from contracts.status import JobState
 from deployments.client import Exemplar
+from models.recipe import Recipe
 from tests.deployments.api_server import ROOT, USER, ApiServer
 from tests.deployments.command_line import Run
 from tests.deployments.pictures import write_classes, write_picture
@@ -30,6 +34,13 @@ def test_every_command_explains_itself_with_an_example(run: Run, command: str) -
     shown = run(command, "--help")
     assert shown.code == 0
     assert f"exemplar {command}" in shown.out.partition("Example:")[2]
+
+
+@pytest.mark.parametrize("name", ["balanced", "staged", "scratch"])
+def test_a_printed_recipe_is_read_as_the_same(run: Run, name: str) -> None:
+    values = tomllib.loads(run("recipe", name).out)
+    expected = Recipe.from_name(name)
+    assert Recipe.of(json.dumps(values)) == replace(expected, name="custom")
 
 
 def test_help_and_projects_load_nothing_heavy(connected: None) -> None:

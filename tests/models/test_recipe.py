@@ -1,5 +1,8 @@
+import re
 import subprocess
 import sys
+from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -82,3 +85,17 @@ def test_without_weights_nothing_stays_frozen() -> None:
 def test_loads_without_torch() -> None:
     program = "import sys, models.recipe, models.encoder; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_every_value_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text()
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert named == {*(field.name for field in fields(Recipe)), *RECIPES}
+
+
+@pytest.mark.parametrize(("name", "value"), [("optimizer", "adam"), ("schedule", "step")])
+def test_a_choice_that_does_not_exist_is_refused_with_those_that_do(name: str, value: str) -> None:
+    with pytest.raises(InvalidRequest, match=value) as refusal:
+        Recipe.from_dict({name: value})
+    assert str(getattr(Recipe(), name)) in refusal.value.fix
