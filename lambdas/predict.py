@@ -85,10 +85,15 @@ def _answer(event: Mapping[str, Any]) -> dict[str, Any]:
     if "requestContext" in event:
         key_check().check(_key(event))
     question = question_of(event, predictor().card.kind)
-    answers = [
+    answers: list[dict[str, Any]] = [
         {"label": prediction.label, "probabilities": prediction.probabilities}
         for prediction in predictor().answers(question.examples)
     ]
+    if question.explained is not None:
+        from serving.explanation import explain  # few ask for it
+
+        found = explain(predictor(), question.examples[0], question.explained)
+        answers[0]["explanation"] = found.as_dict()
     return {"predictions": answers} if question.is_list else answers[0]
 
 

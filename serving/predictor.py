@@ -48,7 +48,7 @@ class Predictor:
     ) -> None:
         """Prepare the graph; text needs its tokenizer. Raises `BundleInvalid` for a broken one."""
         self.card = card
-        self._reader = reader_of(card.preprocessing, tokenizer)
+        self.reader = reader_of(card.preprocessing, tokenizer)
         self._session = open_session(graph, threads)
         self._input = self._session.get_inputs()[0].name
 
@@ -69,7 +69,7 @@ class Predictor:
 
     def read(self, sources: Sequence[Source]) -> Inputs:
         """Return examples as the graph takes them. Raises `UnreadableExample`."""
-        return self._reader.read(sources)
+        return self.reader.read(sources)
 
     def run(self, inputs: Inputs, *outputs: str) -> list[NDArray[np.float32]]:
         """The graph's outputs for some examples; of one with several rows, their means."""

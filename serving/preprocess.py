@@ -15,6 +15,8 @@ from contracts.limits import Limits
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS: Final = Limits().max_pixels
 
+Box = tuple[float, float, float, float]
+
 _FIX = "use a JPEG, PNG, WebP, GIF, BMP or TIFF that a picture viewer can open"
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -60,11 +62,15 @@ def decode(
 def crop(image: Image.Image, preprocessing: Preprocessing) -> NDArray[np.uint8]:
     """Scale the shorter side to `resize` px and cut the centre out: `(size, size, 3)` uint8."""
     # One resampling of the wanted box does both steps without computing what is cut away.
-    side = min(image.size) * min(preprocessing.size / preprocessing.resize, 1.0)
-    left, top = (image.width - side) / 2, (image.height - side) / 2
-    target = (preprocessing.size, preprocessing.size)
-    box = (left, top, left + side, top + side)
+    target, box = (preprocessing.size, preprocessing.size), crop_box(image.size, preprocessing)
     return np.asarray(image.resize(target, Image.Resampling.BILINEAR, box=box))
+
+
+def crop_box(size: tuple[int, int], preprocessing: Preprocessing) -> Box:
+    """The part of an upright picture that the model sees: left, top, right and bottom in px."""
+    side = min(size) * min(preprocessing.size / preprocessing.resize, 1.0)
+    left, top = (size[0] - side) / 2, (size[1] - side) / 2
+    return left, top, left + side, top + side
 
 
 def normalise(pixels: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArray[np.float32]:

@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contracts.bundle import TOKENIZER_FILE, Preprocessing, TextPreprocessing
 from contracts.errors import BundleInvalid
+
+if TYPE_CHECKING:
+    from serving.windows import Located
 
 Source = bytes | Path | str  # a picture's bytes or file; a text
 
@@ -50,7 +53,7 @@ def reader_of(
         return _Pictures(preprocessing)
     if tokenizer is None:
         raise BundleInvalid(f"the bundle has no {TOKENIZER_FILE}")
-    return _Texts(preprocessing, tokenizer)
+    return Texts(preprocessing, tokenizer)
 
 
 class _Pictures:
@@ -69,12 +72,20 @@ class _Pictures:
         return Inputs(rows, np.ones(len(pictures), np.int64))
 
 
-class _Texts:
+class Texts:
+    """Cut into tokens; a row for each window."""
+
     def __init__(self, preprocessing: TextPreprocessing, tokenizer: bytes) -> None:
         from serving.windows import open_tokenizer
 
         self._preprocessing = preprocessing
         self._tokenizer = open_tokenizer(tokenizer, self._preprocessing)
+
+    def locate(self, text: str) -> "Located":
+        """One text's tokens with their places in it."""
+        from serving.windows import located
+
+        return located(self._tokenizer, text, self._preprocessing)
 
     def read(self, sources: Sequence[Source]) -> Inputs:
         from serving.windows import padded, windows

@@ -7,7 +7,7 @@ import email.policy
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from contracts.errors import InvalidRequest, LimitExceeded
@@ -15,6 +15,8 @@ from contracts.manifest import Kind
 
 MAX_PICTURE_BYTES: Final = 6 * 2**20  # Lambda's own limit for a request
 MAX_TEXTS: Final = 100  # in one request
+_YES: Final = (True, "true", "1")
+_NO: Final = (False, "false", "0")
 _TEXT_FIX: Final = 'send {"text": "..."} or {"text": ["...", "..."]}'
 _FIX: Final = 'send the picture as the body, as multipart form data, or as {"image_base64": "..."}'
 
@@ -25,28 +27,53 @@ class Question:
 
     examples: tuple[bytes | str, ...]
     is_list: bool = False  # whether a list of answers is expected
+    explained: str | None = None  # a class to be explained; empty is the answered one
 
 
 def question_of(event: Mapping[str, Any], kind: Kind) -> Question:
-    """Return the examples that a function URL event, or a direct call's document, carries.
+    """Return what a function URL event, or a direct call's document, asks about.
 
     Raises `InvalidRequest`, or `LimitExceeded` for what is too large.
     """
-    if kind is Kind.TEXT:
-        return _texts_of(event)
-    return Question((picture_of(event),))
+    question, fields = _texts_of(event) if kind is Kind.TEXT else _picture_of(event)
+    explained = _explained((event.get("queryStringParameters") or {}) | fields)
+    if explained is not None and len(question.examples) > 1:
+        raise InvalidRequest(
+            f"{len(question.examples)} texts are to be explained, one at a time is",
+            fix="send them in a request each",
+        )
+    return replace(question, explained=explained)
 
 
-def _texts_of(event: Mapping[str, Any]) -> Question:
+def _explained(fields: dict[str, Any]) -> str | None:
+    """The class that is to be explained; empty is the answered one, None is no explanation."""
+    asked = fields.get("explain", False)
+    if asked in _NO:
+        return None
+    if asked not in _YES:
+        raise InvalidRequest(
+            f"'explain' is {str(asked)[:60]!r}", fix="say true or false, or leave it out"
+        )
+    name = fields.get("class", "")
+    if not isinstance(name, str):
+        raise InvalidRequest("'class' is no string", fix="name one of the model's classes")
+    return name
+
+
+_Asked = tuple[Question, dict[str, Any]]  # with the fields of the JSON that it came in
+
+
+def _texts_of(event: Mapping[str, Any]) -> _Asked:
     if "requestContext" not in event:
-        return _from_texts(dict(event))
+        return _from_texts(dict(event)), dict(event)
     body = _body(event)
     kind = _header(event, "content-type").partition(";")[0].strip().lower()
     if kind == "application/json":
-        return _from_texts(_object(body, _TEXT_FIX))
+        document = _object(body, _TEXT_FIX)
+        return _from_texts(document), document
     if kind in {"text/plain", ""}:
         try:
-            return Question((_checked_text(body.decode()),))
+            return Question((_checked_text(body.decode()),)), {}
         except UnicodeDecodeError as error:
             raise InvalidRequest("the text is not encoded as UTF-8", fix=_TEXT_FIX) from error
     raise InvalidRequest(f"this project's endpoint takes text, not {kind[:60]!r}", fix=_TEXT_FIX)
@@ -76,23 +103,20 @@ def _checked_text(text: Any) -> str:
     return text
 
 
-def picture_of(event: Mapping[str, Any]) -> bytes:
-    """Return the picture that a function URL event, or a direct call's document, carries.
-
-    Raises `InvalidRequest`, or `LimitExceeded` for one that is too large.
-    """
+def _picture_of(event: Mapping[str, Any]) -> _Asked:
     if "requestContext" not in event:
-        return _from_document(dict(event))
+        return Question((_from_document(dict(event)),)), dict(event)
     body = _body(event)
     content_type = _header(event, "content-type")
     kind = content_type.partition(";")[0].strip().lower()
     if not body:
         raise InvalidRequest("the request has no body", fix=_FIX)
     if kind == "application/json":
-        return _from_document(_object(body, _FIX))
+        document = _object(body, _FIX)
+        return Question((_from_document(document),)), document
     if kind == "multipart/form-data":
-        return _from_form(body, content_type)
-    return _checked(body)
+        return Question((_from_form(body, content_type),)), {}
+    return Question((_checked(body),)), {}
 
 
 def _body(event: Mapping[str, Any]) -> bytes:

@@ -52,7 +52,11 @@ def post(
         cached.cache_clear()
 
     def call(
-        body: bytes = b"", method: str = "POST", path: str = "/", **headers: str
+        body: bytes = b"",
+        method: str = "POST",
+        path: str = "/",
+        query: dict[str, str] | None = None,
+        **headers: str,
     ) -> tuple[int, dict[str, Any]]:
         event = {
             "requestContext": {"http": {"method": method}},
@@ -60,7 +64,7 @@ def post(
             "headers": {name.replace("_", "-"): value for name, value in headers.items()},
             "body": base64.b64encode(body).decode(),
             "isBase64Encoded": True,
-        }
+        } | ({"queryStringParameters": query} if query else {})
         answer = predict.handler(event, Context())
         return answer["statusCode"], json.loads(answer["body"])
 
@@ -76,6 +80,55 @@ def test_a_picture_with_a_key_is_answered(post: Post) -> None:
     assert list(answer["probabilities"]) == ["rot", "grün", "🔵"]
     assert answer["model_version"].startswith("draft-")
     assert answer["request_id"] == "request-7"
+
+
+def striped() -> bytes:
+    """Blue on the right, else black."""
+    image = Image.new("RGB", (60, 20))
+    image.paste("blue", (28, 0, 60, 20))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_an_explanation_comes_with_the_answer_when_asked_for(post: Post) -> None:
+    _, plain = post(striped(), x_api_key=KEY)
+    status, answer = post(striped(), query={"explain": "true"}, x_api_key=KEY)
+    explanation = answer.pop("explanation")
+    assert (status, answer) == (200, plain)
+    assert explanation["class"] == plain["label"] == "🔵"
+    assert explanation["probability"] == plain["probabilities"]["🔵"]
+    assert explanation["probability_without"] < explanation["probability"]
+    assert explanation["box"] == [0.3333, 0, 0.6667, 1]
+    rows = explanation["map"]
+    assert {len(row) for row in rows} == {len(rows)}
+    assert all(0 <= value <= 1 for row in rows for value in row)
+    assert max(row[0] for row in rows) < max(map(max, rows))
+
+
+@pytest.mark.parametrize("ask", [{"explain": True, "class": "grün"}, {"explain": "1"}])
+def test_json_may_ask_for_an_explanation(post: Post, ask: dict[str, Any]) -> None:
+    document = {"image_base64": base64.b64encode(painted("lime")).decode()} | ask
+    direct = predict.handler(document, Context())
+    over_http = post(json.dumps(document).encode(), content_type="application/json", x_api_key=KEY)
+    assert direct["explanation"] == over_http[1]["explanation"]
+    assert direct["explanation"]["class"] == "grün"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"explain": "maybe"}, {"explain": ""}, {"explain": "true", "class": "<b>"}],
+    ids=str,
+)
+def test_a_nonsensical_wish_is_refused_with_a_fix(post: Post, query: dict[str, str]) -> None:
+    status, answer = post(painted("blue"), query=query, x_api_key=KEY)
+    assert (status, answer["error"]["code"]) == (400, "invalid_request")
+    assert answer["error"]["fix"]
+
+
+@pytest.mark.parametrize("query", [{"explain": "false"}, {"explain": "0"}, {"class": "x"}], ids=str)
+def test_unless_asked_for_nothing_is_explained(post: Post, query: dict[str, str]) -> None:
+    assert post(painted("red"), query=query, x_api_key=KEY) == post(painted("red"), x_api_key=KEY)
 
 
 def test_a_bearer_token_does_as_well(post: Post) -> None:
@@ -145,6 +198,7 @@ def test_the_unexpected_is_hidden_from_the_caller(
 def test_importing_loads_nothing_heavy() -> None:
     program = (
         "import sys, lambdas.predict; heavy = {'boto3', 'torch', 'sklearn', 'scipy', 'onnx', "
-        "'httpx', 'pydantic', 'prefect', 'mlflow'} & set(sys.modules); assert not heavy, heavy"
+        "'httpx', 'pydantic', 'prefect', 'mlflow'} & set(sys.modules); assert not heavy, heavy; "
+        "assert 'serving.explanation' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

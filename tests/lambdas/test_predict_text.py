@@ -81,14 +81,49 @@ def test_a_list_is_answered_in_its_order(ask: Ask) -> None:
     assert "label" not in answer
 
 
+def test_a_text_is_explained_by_its_words(ask: Ask) -> None:
+    text = "Rain 🌧️ and wind by the coast"
+    _, plain = ask({"text": text})
+    status, answer = ask({"text": text, "explain": True})
+    explanation = answer.pop("explanation")
+    assert (status, answer) == (200, plain)
+    assert explanation["class"] == plain["label"] == "weather"
+    assert explanation["characters"] == len(text)
+    words = explanation["words"]
+    assert sorted(word["start"] for word in words) == [0, 5, 8, 12, 17, 20, 24]
+    assert all(text[word["start"] : word["end"]] == word["text"] for word in words)
+    weights = [word["weight"] for word in words]
+    assert weights == sorted(weights, reverse=True)
+    assert weights[0] == 1
+    listed = ask({"text": [text], "explain": True})[1]["predictions"]
+    assert [one["explanation"] for one in listed] == [explanation]
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        *({"explain": value} for value in ("yes please", None, 2, [], {"class": "food"}, 0.5)),
+        *({"explain": True, "class": name} for name in ("cricket", 5, None, ["food"])),
+        {"explain": True, "text": ["rain", "wind"]},
+    ],
+    ids=str,
+)
+def test_a_nonsensical_wish_is_refused_with_a_fix(ask: Ask, wish: dict[str, Any]) -> None:
+    status, answer = ask({"text": "rain"} | wish)
+    assert (status, answer["error"]["code"]) == (400, "invalid_request")
+    assert answer["error"]["fix"]
+
+
 @pytest.mark.parametrize(
     "text",
     ["😀" * 500, "مرحبا بالعالم", "שלום", "\u202eabc", "x" * 100_000, "rain " * 20_000, "\ud83d"],
 )
-def test_anything_that_people_write_gets_an_answer(ask: Ask, text: str) -> None:
-    status, answer = ask({"text": text})
+@pytest.mark.parametrize("explain", [False, True])
+def test_anything_that_people_write_gets_an_answer(ask: Ask, text: str, explain: bool) -> None:
+    status, answer = ask({"text": text, "explain": explain})
     assert status == 200
     assert answer["label"] in NAMES
+    assert ("explanation" in answer) == explain
 
 
 @pytest.mark.parametrize("document", [{}, {"text": ""}, {"text": 1}, {"image_base64": "aGk="}])

@@ -9,9 +9,16 @@ from hypothesis import strategies as st
 
 from contracts.errors import InvalidRequest, LimitExceeded
 from contracts.manifest import Kind
-from serving.request import MAX_PICTURE_BYTES, MAX_TEXTS, Question, picture_of, question_of
+from serving.request import MAX_PICTURE_BYTES, MAX_TEXTS, Question, question_of
 
 PICTURE = bytes(range(256)) * 3 + b"\r\n--edge\r\n"
+
+
+def picture_of(asked: dict[str, Any]) -> bytes | str:
+    question = question_of(asked, Kind.IMAGE)
+    assert not question.is_list
+    (picture,) = question.examples
+    return picture
 
 
 def event(body: bytes, content_type: str = "", *, is_text: bool = False) -> dict[str, Any]:

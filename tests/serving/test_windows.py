@@ -9,7 +9,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from contracts.bundle import TextPreprocessing
 from contracts.errors import BundleInvalid
 from serving.readers import Inputs, reader_of
-from serving.windows import open_tokenizer, padded, windows
+from serving.windows import located, open_tokenizer, padded, windows
 
 SMALL = TextPreprocessing(max_tokens=4, max_windows=3)
 
@@ -27,6 +27,13 @@ def test_a_long_text_has_several_windows_and_an_end() -> None:
     found = windows(tokenizer, ["w0 w1", text], SMALL)
     assert [part.tolist() for part in found[0]] == [[2, 3]]
     assert [part.tolist() for part in found[1]] == [[2, 3, 4, 5], [6, 7, 8, 9], [10, 11, 12, 13]]
+
+
+def test_tokens_are_located_in_the_text() -> None:
+    found = located(open_tokenizer(words(), SMALL), "  w0 né w1 w2 w3", SMALL)
+    assert found.ids.tolist() == [[2, 1, 3, 4], [5, 0, 0, 0]]
+    assert found.spans[0].tolist() == [[2, 4], [5, 7], [8, 10], [11, 13]]
+    assert found.spans[1].tolist() == [[14, 16], [0, 0], [0, 0], [0, 0]]
 
 
 def test_windows_are_padded_to_the_longest() -> None:
