@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
 from contracts.errors import ExemplarError, InvalidRequest, NotFound
@@ -77,17 +77,26 @@ def predict(
     key: Annotated[
         str | None, about("The endpoint's key, where it is not kept on this machine.")
     ] = None,
+    explain: Annotated[bool, about("Say why: mark the words, or draw over each picture.")] = False,
+    class_name: Annotated[
+        str, Parameter(name="--class", help="Explain this class, not the answered one.")
+    ] = "",
+    overlays: Annotated[
+        Path | None, about("Where explained pictures go; beside the pictures by default.")
+    ] = None,
     json: AsJson = False,
 ) -> int:
     """Ask a project's endpoint what is on pictures, or of which class texts are.
 
-    A text `-` stands for the lines of the standard input.
+    A text `-` stands for the lines of the standard input. `--explain` writes
+    `photo.explained.png` beside `photo.jpg`.
 
     Example: `exemplar predict my-cat photo.jpg other.png`
 
-    Example: `exemplar predict spam "You have won a prize"`
+    Example: `exemplar predict spam "You have won a prize" --explain`
     """
     from deployments.client import Exemplar
+    from deployments.explained import show_explained
     from deployments.screens import show_error, show_prediction
 
     if not examples:
@@ -101,13 +110,20 @@ def predict(
         name = "text" if kind is Kind.TEXT else "file"
         for example in _asked(examples, kind):
             try:
-                answer = client.predict(project, example, key)
+                answer = client.predict(
+                    project,
+                    example,
+                    key,
+                    explain=explain or bool(class_name),
+                    class_name=class_name,
+                )
             except ExemplarError as error:
                 answer = error.as_dict()
                 show_error(Console(stderr=True), error)
             else:
                 shown = example[:_SHOWN_CHARACTERS] if kind is Kind.TEXT else example
                 show_prediction(Console(stderr=json), shown, answer)
+                answer |= show_explained(Console(stderr=json), example, answer, overlays)
             answers.append({name: example} | answer)
     if json:
         print_json({"project": project, "predictions": answers})

@@ -251,12 +251,19 @@ class Exemplar:
         return self._served[project]
 
     def predict(
-        self, project: str, example: Path | str | bytes | list[str], key: str | None = None
+        self,
+        project: str,
+        example: Path | str | bytes | list[str],
+        key: str | None = None,
+        *,
+        explain: bool = False,
+        class_name: str = "",
     ) -> dict[str, Any]:
         """Ask the project's endpoint for one example's label.
 
         A project of pictures takes a file or its bytes; one of text takes the text itself, or a
-        list of texts, whose answers are then in `predictions`.
+        list of texts, whose answers are then in `predictions`. With `explain` the answer says what
+        speaks for its class, or for `class_name`, in `explanation`: of one example at a time.
         """
         served, key = self._service(project), key or self.saved_key(project)
         if served.kind is Kind.TEXT:
@@ -270,6 +277,7 @@ class Exemplar:
         try:
             answer = httpx.post(
                 served.endpoint,
+                params={"explain": "true", "class": class_name} if explain else None,
                 content=content,
                 headers={"x-api-key": key, "Content-Type": content_type},
                 timeout=_PREDICT_TIMEOUT_SECONDS,
@@ -280,6 +288,11 @@ class Exemplar:
                 f"{served.endpoint} does not answer: {error}", fix="look at `exemplar status`"
             ) from error
         found: dict[str, Any] = answer_json(answer)
+        if explain and "explanation" not in found.get("predictions", [found])[0]:
+            raise Unavailable(
+                f"the endpoint of {project!r} was made before answers were explained",
+                fix="train the project again",
+            )
         return found
 
     def download_reports(self, project: str, folder: Path) -> list[Path]:

@@ -17,6 +17,7 @@ from deployments.picture_type import SNIFF_BYTES, picture_type, reason_against
 TRAIN_NAMES = frozenset({"train", "training"})
 TEST_NAMES = frozenset({"test", "testing"})
 VALIDATION_NAMES = frozenset({"val", "valid", "validation"})
+EXPLAINED_SUFFIX = ".explained.png"  # of drawings that `exemplar predict` puts beside pictures
 _SPLIT_FOLDERS = TRAIN_NAMES | TEST_NAMES | VALIDATION_NAMES
 _SYSTEM_NAMES = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 _HASH_THREADS = 8
@@ -171,6 +172,8 @@ def _candidates(
 def _unwanted(root: Path, path: Path) -> str:
     if _is_hidden(path):
         return "hidden or made by the system"
+    if path.name.endswith(EXPLAINED_SUFFIX):
+        return "an explanation, no picture to learn from"
     if path.is_symlink():
         if not _stays_inside(root, path):
             return "a link that leaves the folder"

@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -25,6 +26,9 @@ from contracts.identity import Project
 from lambdas import api, authorizer, environment
 from lambdas.state import State, digest
 from lambdas.table import Table
+from serving.explanation import explain
+from serving.predictor import Predictor
+from tests.serving.conftest import colour_card, colour_graph
 
 ROOT = Path(__file__).parents[2]
 USER, TOKEN = "ann", "token-of-ann"
@@ -45,6 +49,7 @@ class ApiServer:
     port: int
     bucket: str
     refuse_next: list[int] = field(default_factory=list)
+    can_explain: bool = True  # an endpoint made by an older version cannot
     _server: ThreadingHTTPServer | None = None
     _thread: threading.Thread | None = None
 
@@ -119,12 +124,16 @@ def _handler(server: ApiServer) -> type[BaseHTTPRequestHandler]:
             return self._send(answer["statusCode"], answer["body"])
 
         def _predict(self, body: bytes) -> None:
-            project = Project(USER, self.path.rpartition("/")[2])
+            address = urlsplit(self.path)
+            project = Project(USER, address.path.rpartition("/")[2])
             keys = server.table.get((f"PROJECT#{project.slug}", "KEYS")) or {"hashes": set()}
             if digest(self.headers.get("x-api-key", "")) not in keys["hashes"]:
                 error = {"code": "unauthorized", "message": "unknown key", "fix": "rotate it"}
                 return self._send(401, {"error": error})
-            answer = {"label": "cat", "probabilities": {"cat": 0.9, "dog": 0.1}}
+            answer: dict[str, Any] = {"label": "cat", "probabilities": {"cat": 0.9, "dog": 0.1}}
+            if "explain=true" in address.query and server.can_explain:
+                model = Predictor(colour_card(), colour_graph())
+                answer["explanation"] = explain(model, body).as_dict()
             content_type = self.headers["Content-Type"]
             return self._send(
                 200, answer | {"model_version": "draft-1", "got": [len(body), content_type]}

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from contracts.identity import Project
 from contracts.status import JobState
@@ -102,6 +103,34 @@ def test_predict_answers_for_every_file(
     first, second = missing.document["predictions"]
     assert (first["label"], second["error"]["code"]) == ("cat", "not_found")
     assert "no example is named" in run("predict", project).err
+
+
+def test_predict_draws_its_reasons_beside_the_picture(
+    server: ApiServer,
+    run: Run,
+    project: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run("train", write_classes(tmp_path / "data", 10), "--project", project, "--no-wait")
+    server.serve_endpoint(project)
+    picture = write_picture(tmp_path / "photo.bmp", seed=1)
+    shown = run("predict", project, picture, "--explain")
+    drawn = tmp_path / "photo.explained.png"
+    assert shown.code == 0
+    assert str(drawn) in shown.out.replace("\n", "")
+    with Image.open(drawn) as image:
+        assert image.size == (448, 448)
+    folder = tmp_path / "why"
+    document = run(
+        "predict", project, picture, "--explain", "--overlays", folder, "--json"
+    ).document
+    (answer,) = document["predictions"]
+    assert answer["overlay"] == str(folder / drawn.name)
+    assert (folder / drawn.name).read_bytes() == drawn.read_bytes()
+    assert answer["explanation"]["map"]
+    monkeypatch.setattr(server, "can_explain", False)
+    assert "train the project again" in run("predict", project, picture, "--explain").err
 
 
 def test_a_lost_key_is_explained_and_rotated(

@@ -55,6 +55,14 @@ def test_the_endpoint_answers_rightly_with_its_version(trained: Any) -> None:
         assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-3)
 
 
+def test_the_endpoint_says_why(trained: Any) -> None:
+    client, _, folder = trained
+    path = next(folder.glob("digit 1/*.png"))
+    answer = client.predict("digits", path, explain=True, class_name="digit 4")
+    assert answer["explanation"]["class"] == "digit 4"
+    assert len(answer["explanation"]["map"]) == len(answer["explanation"]["map"][0])
+
+
 @pytest.mark.parametrize("mode", ["RGBA", "L", "CMYK", "1", "P", "I;16", "LA"])
 def test_pictures_of_any_mode_get_an_answer(trained: Any, mode: str, tmp_path: Path) -> None:
     client, _, folder = trained

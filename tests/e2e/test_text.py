@@ -72,6 +72,14 @@ def test_whatever_people_write_gets_an_answer(trained: Any, text: str) -> None:
     assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-3)
 
 
+def test_the_endpoint_says_why(trained: Any) -> None:
+    client, _ = trained
+    text, label = labelled_texts(1, seed=5)[0]
+    why = client.predict("topics", text, explain=True)["explanation"]
+    assert why["class"] == label
+    assert {text[word["start"] : word["end"]] for word in why["words"]} >= set(text.split())
+
+
 def test_what_is_about_none_of_the_topics_has_no_label(trained: Any) -> None:
     client, _ = trained
     if SENTENCE_ENCODERS["minilm_l6"].packaged() is None:
