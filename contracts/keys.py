@@ -14,6 +14,7 @@ _INBOX_MANIFEST = re.compile(r"users/([^/]+)/([^/]+)/inbox/([^/]+)/manifest\.jso
 MANIFEST_FILE: Final = "manifest.json"
 REPORT_PAGE: Final = "report.html"
 REPORT_DATA: Final = "report.json"
+LABEL_CHECK: Final = "labels.json"
 BUNDLE_ARCHIVE: Final = "bundle.zip"
 
 

@@ -143,6 +143,7 @@ def show_details(console: Console, details: dict[str, Any]) -> None:
     }
     for name, fact in facts.items():
         say(console, f"  {name:<9} {fact or '–'}")
+    _show_labels(console, details["report"].get("labels") or {})
     jobs = [
         (_when(j["created_at"]), j["job_id"], j["state"], j["message"]) for j in details["jobs"]
     ]
@@ -154,6 +155,18 @@ def show_details(console: Console, details: dict[str, Any]) -> None:
         _show_table(console, ("started", "job", "state", "message"), jobs)
     if versions:
         _show_table(console, ("promoted", "version", "accuracy", "reason"), versions)
+
+
+def _show_labels(console: Console, labels: dict[str, Any]) -> None:
+    """How many labels may be wrong, and the most doubtful."""
+    if not labels.get("found"):
+        return
+    say(console, f"  labels    {labels['found']:,} of {labels['examined']:,} may be wrong:")
+    for error in labels["first"]:
+        shown = f"“{error['text']}”" if error["text"] else error["name"]
+        sure = f"{error['likelier_probability']:.0%}"
+        say(console, f"    {shown}: {error['given']}, looks like {error['likelier']} ({sure})")
+    say(console, "    the others are on the model's page: exemplar report", "dim")
 
 
 def show_prediction(console: Console, example: str, answer: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from prefect import flow
 from contracts.identity import Project
 from contracts.status import Stage
 from models.champion import Decision, decide
+from tasks.label_check import find_label_errors
 from tasks.model_reports import publish_model_report
 from tasks.progress import Progress
 from tasks.records import publish_decision, record_release
@@ -35,5 +36,6 @@ def promote(
             record_release(owner, candidate, decision, released, progress)
         publish_decision(candidate, champion, decision, progress)
         register(owner, model_version, candidate, decision)
-        publish_model_report(owner, candidate, progress)
+        labels = find_label_errors(owner, model_version, dataset_version, progress)
+        publish_model_report(owner, candidate, labels, progress)
     return decision

@@ -23,7 +23,7 @@ CANDIDATES: Final = (1e-4, 1e-3, 3e-3, 1e-2, 1e-1, 1.0)
 FEW_PER_CLASS: Final = 50  # below, a validation part is too small to choose by
 FOLDS: Final = 5
 
-_Rows = Any  # (n, feature_dim) float32, or the same as a sparse matrix of SciPy
+Rows = Any  # (n, feature_dim) float32, or the same as a sparse matrix of SciPy
 _Labels = NDArray[np.int64]  # (n,)
 
 
@@ -44,7 +44,7 @@ class LinearHead:
 
 
 def fit_head(
-    features: _Rows,
+    features: Rows,
     labels: _Labels,
     is_validation: NDArray[np.bool_],
     classes: int,
@@ -78,7 +78,7 @@ def fit_head(
 
 
 def refit(
-    features: _Rows,
+    features: Rows,
     labels: _Labels,
     classes: int,
     c_regularisation: float,
@@ -87,6 +87,35 @@ def refit(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Solve once more on other rows: weight `(feature_dim, classes)` and bias `(classes,)`."""
     return _Solver(features, labels, classes, is_balanced).solve(c_regularisation)
+
+
+def cross_validated_logits(
+    features: Rows,
+    labels: _Labels,
+    groups: Sequence[str],
+    classes: int,
+    candidates: Sequence[float] = CANDIDATES,
+) -> NDArray[np.float32] | None:
+    """Logits `(n, classes)` of heads that saw neither the example nor any other of its group.
+
+    The first fold chooses the regularisation for all. None where a class is too small for that.
+    """
+    from threadpoolctl import threadpool_limits
+
+    folds = _grouped_folds(labels, groups, classes)
+    if not folds:
+        return None
+    found = np.empty((len(labels), classes), np.float32)
+    # A training may have the other cores: threads that wait for each other are ten times slower.
+    with threadpool_limits(1):
+        (_, first), *others = folds
+        best_c, found[first] = _choose_c(
+                features, labels, folds[:1], classes, candidates, is_balanced=False
+            )
+        for learn, score in others:
+            weight, bias = refit(features[learn], labels[learn], classes, best_c)
+            found[score] = features[score] @ weight + bias
+    return found
 
 
 def draft_graph(encoder: bytes, head: LinearHead) -> bytes:
@@ -132,8 +161,21 @@ def _folds(
     return [(rows[learn], rows[score]) for learn, score in splits]
 
 
+def _grouped_folds(labels: _Labels, groups: Sequence[str], classes: int) -> list[_Fold]:
+    """Every example is scored once; every class is learnt from in each fold, or there are none."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    smallest = int(np.bincount(labels, minlength=classes).min())
+    if smallest < 2:
+        return []
+    splitter = StratifiedGroupKFold(min(FOLDS, smallest), shuffle=True, random_state=0)
+    folds = list(splitter.split(labels, labels, np.unique(groups, return_inverse=True)[1]))
+    learnt = [len(np.unique(labels[learn])) for learn, _ in folds]
+    return folds if min(learnt) == classes else []
+
+
 def _choose_c(
-    features: _Rows,
+    features: Rows,
     labels: _Labels,
     folds: list[_Fold],
     classes: int,
@@ -158,7 +200,7 @@ def _choose_c(
 class _Solver:
     """Solves one part of the data for growing C, each time from the solution before."""
 
-    def __init__(self, features: _Rows, labels: _Labels, classes: int, is_balanced: bool) -> None:
+    def __init__(self, features: Rows, labels: _Labels, classes: int, is_balanced: bool) -> None:
         from sklearn.linear_model import LogisticRegression
 
         self._mean, self._scale = np.zeros(1, np.float32), np.ones(1, np.float32)

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any, Final
 from models import markup
 
 if TYPE_CHECKING:
+    from models.label_errors import LabelError
     from models.model_report import ModelReport, Shown
 
 _MATRIX_CLASSES: Final = 20  # with more, the matrix cannot be read and pairs are listed
 _PAIRS: Final = 20
+_LABELS: Final = 60
 _STYLE: Final = """
 h2 { margin-top: 2.2rem } h3 { margin: 1.4rem 0 .6rem; font-size: 1rem }
 .lead { font-size: 1.25rem }
@@ -48,6 +50,7 @@ def model_page(report: "ModelReport") -> str:
         _section("None of the classes", _rejection(report)),
         _section("Training", _curves(report.epochs)),
         _section("Wrong answers, the most confident first", _wrong(report)),
+        _section("Labels worth a second look", _labels(report)),
         _section("Right answers", _gallery(report.right)),
     ]
     return markup.page(title, "".join(parts), _STYLE)
@@ -219,12 +222,42 @@ def _gallery(shown: Iterable["Shown"]) -> str:
 
 
 def _card(one: "Shown") -> str:
+    return _figure(one, f"<b>{markup.text(one.answer)}</b> {one.confidence:.0%}")
+
+
+def _figure(one: "Shown | LabelError", says: str) -> str:
     picture = f"<blockquote>{markup.text(one.text)}</blockquote>"
     if one.picture:
         picture = f"<img src='{one.picture}' alt='{markup.plain(one.name)}' loading='lazy'>"
-    says = f"<b>{markup.text(one.answer)}</b> {one.confidence:.0%}"
     name = markup.text(one.name.rsplit("/", 1)[-1])
     return (
         f"<figure title='{markup.plain(one.name)}'>{picture}"
         f"<figcaption>{says}<br><span class='note'>{name}</span></figcaption></figure>"
+    )
+
+
+def _labels(report: "ModelReport") -> str:
+    """What the other examples say against labels, of the whole data set."""
+    check = report.labels
+    if not check.examined:
+        return ""
+    if not check.errors:
+        return f"<p>None of the {check.examined:,} labels stands out.</p>"
+    shown = check.errors[:_LABELS]
+    listed = f"; the {len(shown)} most doubtful are shown" if check.found > len(shown) else ""
+    kind = "cards texts" if shown[0].text else "cards"
+    return (
+        f"<p>Of {check.examined:,} labels, training and test part together, {check.found:,} may be "
+        f"wrong{listed}. Each was judged by a model that had learnt from the other examples only "
+        "(confident learning). Some will be right, and hard: nothing was changed.</p>"
+        f"<div class='{kind}'>{''.join(_doubtful(error) for error in shown)}</div>"
+    )
+
+
+def _doubtful(error: "LabelError") -> str:
+    where = " <span class='note'>(test)</span>" if error.split == "test" else ""
+    return _figure(
+        error,
+        f"labelled <b>{markup.text(error.given)}</b>{where}<br>looks like "
+        f"<b>{markup.text(error.likelier)}</b> {error.likelier_probability:.0%}",
     )

@@ -1,27 +1,23 @@
 """What a model does on the test examples, for people to look at."""
 
-import base64
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from io import BytesIO
 from typing import Any, Final
 
 import numpy as np
-from PIL import Image
 
-from contracts.bundle import Preprocessing
 from contracts.manifest import Example
 from models.calibration_report import Bin, expected_calibration_error, reliability
 from models.evaluation import Evaluation
+from models.label_errors import LabelCheck
 from models.model_page import model_page
 from models.statistics import sentence
-from serving.preprocess import crop, decode
+from models.thumbnail import thumbnail
 from serving.readers import Source
 
 WRONG_PER_CLASS: Final = 10
 RIGHT_SHOWN: Final = 25
 _MOST_WRONG: Final = 200  # of all classes together, so that the page stays of a size to be sent
-_THUMBNAIL: Final = Preprocessing(size=96, resize=96)
 _TEXT_CHARACTERS: Final = 300
 
 
@@ -77,11 +73,12 @@ class ModelReport:
     epochs: list[dict[str, Any]]  # of training, where there were any
     wrong: list[Shown]  # the most confident first, by class
     right: list[Shown]
+    labels: LabelCheck
 
     def as_dict(self) -> dict[str, Any]:
         """For programs: without the pictures, which are at hand elsewhere."""
         document = asdict(self)
-        for shown in (*document["wrong"], *document["right"]):
+        for shown in (*document["wrong"], *document["right"], *document["labels"]["errors"]):
             del shown["picture"]
         return document
 
@@ -99,11 +96,12 @@ def model_report(
     examples: Sequence[Example],
     load: Callable[[Sequence[Example]], Sequence[Source]],
     epochs: Sequence[dict[str, Any]] = (),
+    labels: LabelCheck | None = None,
 ) -> ModelReport:
     """Describe an evaluation; `examples` are its test examples, in its order.
 
     `is_choosy` says whether the model may answer with none of its classes; `load` brings the
-    examples that are shown.
+    examples that are shown. `labels` is what was found among those of the whole data set.
     """
     is_right, confidence = evaluation.is_right, np.array(evaluation.confidence)
     wrong, right = _chosen(evaluation)
@@ -133,6 +131,7 @@ def model_report(
         epochs=list(epochs),
         wrong=shown[: len(wrong)],
         right=shown[len(wrong) :],
+        labels=labels or LabelCheck(),
     )
 
 
@@ -155,17 +154,9 @@ def _shown(evaluation: Evaluation, example: Example, index: int, source: Source)
         right=evaluation.classes[evaluation.truth[index]],
         answer=evaluation.classes[evaluation.predicted[index]],
         confidence=evaluation.confidence[index],
-        picture="" if isinstance(source, str) else _thumbnail(source),
+        picture="" if isinstance(source, str) else thumbnail(source),
         text=source[:_TEXT_CHARACTERS] if isinstance(source, str) else "",
     )
-
-
-def _thumbnail(source: Source) -> str:
-    assert not isinstance(source, str)
-    pixels = crop(decode(source, _THUMBNAIL), _THUMBNAIL)
-    buffer = BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=80)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _class_figures(evaluation: Evaluation) -> list[ClassFigures]:

@@ -26,7 +26,7 @@ PREPROCESSING: Final = TextPreprocessing(max_tokens=4_096, max_windows=1)
 _MAX_WORDS: Final = 30_000
 _MAX_FEATURES: Final = 20_000
 _MAX_WEIGHTS: Final = 10_000_000  # of all classes together, 40 MB
-_CANDIDATES: Final = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)  # from strong to weak regularisation
+CANDIDATES: Final = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)  # from strong to weak regularisation
 _SPECIAL: Final = ["[PAD]", "[UNK]"]  # ids 0 and 1, which count for nothing
 _TEXTS_AT_ONCE: Final = 4_096
 
@@ -49,13 +49,30 @@ def fit_tfidf(
 
     Raises `DataProblem` when a class has no example to learn from.
     """
+    counted = _counted(texts, classes)
+    head = fit_head(counted.features, labels, is_validation, classes, candidates=CANDIDATES)
+    return TfIdfModel(_graph(counted.grams, counted.weights, head), counted.tokenizer, head)
+
+
+def features(texts: Sequence[str], classes: int) -> Any:
+    """Sparse rows `(texts, grams)` float32, as `fit_tfidf` learns from."""
+    return _counted(texts, classes).features
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Counted:
+    tokenizer: bytes
+    grams: list[_Gram]
+    weights: NDArray[np.float32]  # (grams,)
+    features: Any  # (texts, grams), sparse
+
+
+def _counted(texts: Sequence[str], classes: int) -> _Counted:
     tokenizer = _tokenizer(texts)
     documents = [_grams(ids) for ids in _ids(tokenizer, texts)]
     grams = _chosen(documents, min(_MAX_FEATURES, max(_MAX_WEIGHTS // classes, 1_000)))
     weights = _inverse_frequencies(documents, grams)
-    features = _normalised(documents, grams, weights)
-    head = fit_head(features, labels, is_validation, classes, candidates=_CANDIDATES)
-    return TfIdfModel(_graph(grams, weights, head), tokenizer, head)
+    return _Counted(tokenizer, grams, weights, _normalised(documents, grams, weights))
 
 
 def _tokenizer(texts: Sequence[str]) -> bytes:

@@ -38,8 +38,8 @@ BASELINE = "baseline_validation_accuracy"
 
 
 @dataclass(frozen=True)
-class _Frozen:
-    """An encoder and what it expects."""
+class Frozen:
+    """A frozen encoder and what it expects."""
 
     encoder_id: str
     backbone: str
@@ -68,8 +68,8 @@ class _Learnt:
     def is_validation(self) -> NDArray[np.bool_]:
         return np.array([example.split is Split.VALIDATION for example in self.examples])
 
-    def sources(self, wanted: Sequence[Example] | None = None) -> list[Source]:
-        return examples.sources(self.manifest, self.examples if wanted is None else wanted)
+    def sources(self) -> list[Source]:
+        return examples.sources(self.manifest, self.examples)
 
 
 # No retry: it is computation; the features are stored, so a rerun of the flow reads them.
@@ -84,11 +84,11 @@ def draft_model(project: Project, version: str, model: str, progress: Progress) 
     model = model or DEFAULT_MODELS[manifest.kind]
     learnt = _Learnt(manifest, version, _parts(manifest))
     if manifest.kind is Kind.IMAGE:
-        frozen = _frozen_encoder(model) or _pixel_encoder(model, progress)
+        frozen = frozen_encoder(model) or _pixel_encoder(model, progress)
         return _publish_draft(learnt, frozen, progress, {})
     counted = _count_words(learnt)
     progress.record(**{f"metrics.{BASELINE}": counted.head.validation_accuracy})
-    if found := _frozen_encoder(model):
+    if found := frozen_encoder(model):
         baseline = {BASELINE: counted.head.validation_accuracy}
         return _publish_draft(learnt, found, progress, baseline)
     _say_that_nothing_is_pretrained(Kind.TEXT, progress)
@@ -121,9 +121,9 @@ def _publish_counted(learnt: _Learnt, counted: tfidf.TfIdfModel) -> str:
 
 
 def _publish_draft(
-    learnt: _Learnt, frozen: _Frozen, progress: Progress, metrics: dict[str, float]
+    learnt: _Learnt, frozen: Frozen, progress: Progress, metrics: dict[str, float]
 ) -> str:
-    features = _features(learnt, frozen, progress)
+    features = features_of(learnt.manifest, learnt.examples, frozen, progress)
     labels, classes = learnt.labels, len(learnt.manifest.classes)
     head = draft.fit_head(features, labels, learnt.is_validation, classes)
     graph = draft.draft_graph(frozen.path.read_bytes(), head)
@@ -155,20 +155,31 @@ def _card(
     )
 
 
-def _frozen_encoder(model: str) -> _Frozen | None:
+def frozen_encoder(model: str) -> Frozen | None:
+    """The encoder of a backbone with its published weights, where they can be had."""
     form, found = form_named(model), find_encoder(model)
     if found is None:
         return None
-    return _Frozen(found.encoder_id, model, found.path, form.preprocessing, found.tokenizer)
+    return Frozen(found.encoder_id, model, found.path, form.preprocessing, found.tokenizer)
 
 
-def _pixel_encoder(model: str, progress: Progress) -> _Frozen:
+def encoder_of_draft(kind: Kind, backbone: str) -> Frozen | None:
+    """What a draft, or that of a trained model, looked through; None where it counted words."""
+    found = None if backbone in {PIXELS, TFIDF} else frozen_encoder(backbone)
+    return found or (_pixels() if kind is Kind.IMAGE else None)
+
+
+def _pixel_encoder(model: str, progress: Progress) -> Frozen:
     if form_named(model).has_weights:
         _say_that_nothing_is_pretrained(Kind.IMAGE, progress)
+    return _pixels()
+
+
+def _pixels() -> Frozen:
     path = settings().cache_dir / "weights" / "pixels.onnx"
     with storage.replacing(path) as partial:
         partial.write_bytes(encoder.pixel_encoder())
-    return _Frozen(PIXELS, PIXELS, path, encoder.PIXELS)
+    return Frozen(PIXELS, PIXELS, path, encoder.PIXELS)
 
 
 def _say_that_nothing_is_pretrained(kind: Kind, progress: Progress) -> None:
@@ -176,24 +187,26 @@ def _say_that_nothing_is_pretrained(kind: Kind, progress: Progress) -> None:
     get_run_logger().warning(NO_WEIGHTS[kind])
 
 
-def _features(learnt: _Learnt, frozen: _Frozen, progress: Progress) -> NDArray[np.float32]:
+def features_of(
+    manifest: Manifest, chosen: Sequence[Example], frozen: Frozen, progress: Progress
+) -> NDArray[np.float32]:
     """Features in the order of the examples, (n, d); only those never seen before are computed."""
-    project = learnt.manifest.project
+    project = manifest.project
     known = _stored_features(project, frozen.encoder_id)
-    missing = {e.sha256: e for e in learnt.examples if e.sha256 not in known}
+    missing = {e.sha256: e for e in chosen if e.sha256 not in known}
     if missing:
-        nouns = "texts" if learnt.manifest.kind is Kind.TEXT else "pictures"
+        nouns = "texts" if manifest.kind is Kind.TEXT else "pictures"
         computed = encoder.extract(
             frozen.path,
-            learnt.sources(list(missing.values())),
+            examples.sources(manifest, list(missing.values())),
             frozen.reader,
             on_progress=lambda done, total: progress.within(
-                Stage.DRAFT, done / total, f"looking at {total:,} {nouns}"
+                progress.current, done / total, f"looking at {total:,} {nouns}"
             ),
         )
         known |= dict(zip(missing, computed, strict=True))
         _store_features(project, frozen.encoder_id, known)
-    return np.stack([known[example.sha256] for example in learnt.examples])
+    return np.stack([known[example.sha256] for example in chosen])
 
 
 def _store_features(

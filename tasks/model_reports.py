@@ -7,6 +7,7 @@ from contracts.identity import Project
 from contracts.keys import ProjectKeys
 from contracts.manifest import Split
 from models.evaluation import Evaluation
+from models.label_errors import LabelCheck
 from models.model_report import ModelReport, model_report
 from models.report_page import markdown_text
 from tasks import bundles, examples, registry, storage
@@ -15,7 +16,9 @@ from tasks.progress import Progress
 
 # Retries: storage and the tracking server may be starting again; every step may be repeated.
 @task(retries=3, retry_delay_seconds=[1, 3, 10])
-def publish_model_report(project: Project, evaluation: Evaluation, progress: Progress) -> None:
+def publish_model_report(
+    project: Project, evaluation: Evaluation, labels: LabelCheck, progress: Progress
+) -> None:
     """Write the page and its figures. The endpoint serves by then."""
     manifest = storage.read_manifest(project, evaluation.dataset_version)
     card = bundles.read_card(project, evaluation.model_version)
@@ -29,6 +32,7 @@ def publish_model_report(project: Project, evaluation: Evaluation, progress: Pro
         manifest.select(Split.TEST),
         lambda chosen: examples.sources(manifest, chosen),
         () if card.recipe == "draft" else epochs,
+        labels,
     )
     page, keys = report.as_html(), ProjectKeys(project)
     versions = (evaluation.model_version, evaluation.dataset_version)
@@ -52,4 +56,7 @@ def _markdown(report: ModelReport) -> str:
         f"Expected calibration error {report.ece:.1%}, "
         f"{report.ece_unscaled:.1%} before temperature scaling."
     )
-    return "\n".join([f"# {report.sentence}", "", *head, *rows, "", calibration])
+    labels = (
+        f"{report.labels.found:,} of {report.labels.examined:,} labels are worth a second look."
+    )
+    return "\n".join([f"# {report.sentence}", "", *head, *rows, "", calibration, "", labels])

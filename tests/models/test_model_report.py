@@ -15,6 +15,7 @@ from PIL import Image
 from contracts.manifest import Example
 from models.calibration_report import expected_calibration_error, reliability
 from models.evaluation import Evaluation
+from models.label_errors import LabelCheck, LabelError
 from models.model_report import RIGHT_SHOWN, WRONG_PER_CLASS, ModelReport, model_report
 from serving.readers import Source
 
@@ -118,7 +119,9 @@ def test_the_page_needs_no_network_and_runs_nothing(picture: Path) -> None:
 @given(st.text(max_size=60))
 def test_no_text_breaks_out_of_the_page(text: str) -> None:
     page = _Page()
-    page.feed(reported(evaluation(30), f"{text}</blockquote><script>alert(1)</script>").as_html())
+    text = f"{text}</blockquote><script>alert(1)</script>"
+    labels = doubtful(text, given=text, likelier=text, name=text)
+    page.feed(reported(evaluation(30), text, labels=labels).as_html())
     assert "script" not in page.tags
     assert not page.addresses
 
@@ -133,6 +136,23 @@ def test_many_classes_are_listed_by_pairs(picture: Path) -> None:
 def test_a_flawless_model_has_no_wrong_answers(picture: Path) -> None:
     found = replace(evaluation(), predicted=evaluation().truth)
     assert "Wrong answers" not in reported(found, picture).as_html()
+
+
+def doubtful(text: str = "", picture: str = "", **more: Any) -> LabelCheck:
+    error = LabelError("a" * 64, "x/y.jpg", "test", CLASSES[0], CLASSES[1], 0.02, 0.97)
+    return LabelCheck(120, 7, (replace(error, text=text, picture=picture, **more),))
+
+
+def test_labels_worth_a_second_look_are_shown(picture: Path) -> None:
+    report = reported(evaluation(), picture, labels=doubtful().with_sources([picture]))
+    page = report.as_html()
+    assert "Of 120 labels, training and test part together, 7 may be wrong" in page
+    assert "labelled <b><bdi>cat</bdi></b> <span class='note'>(test)</span>" in page
+    assert report.as_dict()["labels"]["errors"][0]["sha256"] == "a" * 64
+    assert "picture" not in report.as_dict()["labels"]["errors"][0]
+    none = reported(evaluation(), picture, labels=LabelCheck(120)).as_html()
+    assert "None of the 120 labels stands out" in none
+    assert "second look" not in reported(evaluation(), picture).as_html()
 
 
 def test_for_programs_the_pictures_are_left_out(picture: Path) -> None:
