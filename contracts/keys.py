@@ -9,6 +9,7 @@ from contracts.identity import Project, identifier, sha256_hex
 
 _FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_=-]*(\.[A-Za-z0-9_=-]+)*")
 _WHEEL = re.compile(r"[A-Za-z0-9_]+-[0-9][A-Za-z0-9.+]*-[a-z0-9]+-[a-z0-9]+-[a-z0-9_]+\.whl")
+_EVALUATION = re.compile(r"evaluation-([0-9a-f]{64})\.json")
 _INBOX_MANIFEST = re.compile(r"users/([^/]+)/([^/]+)/inbox/([^/]+)/manifest\.json")
 
 MANIFEST_FILE: Final = "manifest.json"
@@ -16,6 +17,7 @@ REPORT_PAGE: Final = "report.html"
 REPORT_DATA: Final = "report.json"
 LABEL_CHECK: Final = "labels.json"
 BUNDLE_ARCHIVE: Final = "bundle.zip"
+TRAINING_RECORD: Final = "training.json"
 
 
 def _filename(value: str) -> str:
@@ -83,13 +85,22 @@ class ProjectKeys:
         """A training checkpoint."""
         return f"{self.prefix}checkpoints/{identifier(run, 'run')}/{_filename(filename)}"
 
+    @property
+    def bundles(self) -> str:
+        """All deployable bundles, each in a folder named by its model version."""
+        return f"{self.prefix}bundles/"
+
     def bundle(self, model_version: str, filename: str) -> str:
         """A file of a deployable bundle."""
         return f"{self.bundle_prefix(model_version)}{_filename(filename)}"
 
     def bundle_prefix(self, model_version: str) -> str:
         """Folder of a deployable bundle."""
-        return f"{self.prefix}bundles/{identifier(model_version, 'model version')}/"
+        return f"{self.bundles}{identifier(model_version, 'model version')}/"
+
+    def training_record(self, model_version: str) -> str:
+        """How a trained bundle came about: its recipe and how long it took."""
+        return f"{self.bundle_prefix(model_version)}{TRAINING_RECORD}"
 
     def evaluation(self, model_version: str, dataset_version: str) -> str:
         """A bundle's answers on a dataset version's test split."""
@@ -99,6 +110,12 @@ class ProjectKeys:
         """A model's report on a dataset version's test split, `html` or `json`."""
         name = _filename(f"report-{sha256_hex(dataset_version)}.{suffix}")
         return f"{self.bundle_prefix(model_version)}{name}"
+
+
+def evaluated_dataset(filename: str) -> str | None:
+    """The dataset version that a bundle's evaluation is of; None for any other file."""
+    match = _EVALUATION.fullmatch(filename)
+    return match[1] if match else None
 
 
 def expiry_tag(key: str) -> str:

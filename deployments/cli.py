@@ -14,6 +14,7 @@ from rich.console import Console
 from contracts.errors import ExemplarError, InvalidRequest, NotFound
 from contracts.manifest import Kind
 from deployments.aws_commands import deploy_app, destroy_app
+from deployments.compare_command import compare
 from deployments.evaluate_command import evaluate
 from deployments.local_commands import demo, down, status, up
 from deployments.options import (
@@ -287,6 +288,7 @@ def _show_failure(error: Exception, is_json: bool) -> int:
 
 
 app.command(evaluate)
+app.command(compare)
 app.command(status)
 app.command(down)
 app.command(demo)

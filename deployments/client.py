@@ -309,6 +309,28 @@ class Exemplar:
             self._download(link, folder / f"{project}-{name}.html") for name, link in links.items()
         ]
 
+    def models(self, project: str) -> list[dict[str, Any]]:
+        """Model versions, promoted or not, newest first, and what each was scored on."""
+        found: list[dict[str, Any]] = self._api.call("GET", _path(project, "models"))["models"]
+        return found
+
+    def model(self, project: str, version: str) -> dict[str, Any]:
+        """One model version with links to what is stored of it; see `read_link`."""
+        found: dict[str, Any] = self._api.call("GET", _path(project, "models", version))
+        return found
+
+    @staticmethod
+    def read_link(link: str) -> bytes:
+        """What a link of the API leads to. Raises `Unavailable`."""
+        try:
+            answer = httpx.get(
+                link, timeout=_DOWNLOAD_TIMEOUT_SECONDS, trust_env=not is_loopback(link)
+            )
+            answer.raise_for_status()
+        except httpx.HTTPError as error:
+            raise Unavailable(f"the file was not sent: {error}", fix="try again") from error
+        return answer.content
+
     def download_bundle(self, project: str, target: Path) -> Path:
         """Write the live model's bundle to `target`, a zip. Raises `NotFound` before training."""
         return self._download(self._api.call("GET", _path(project, "bundle"))["url"], target)

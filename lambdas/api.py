@@ -9,6 +9,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.logging import Logger
 
 from contracts import keys
+from contracts.bundle import CARD_FILE
 from contracts.errors import Conflict, ExemplarError, InvalidRequest, NotFound, Unavailable
 from contracts.identity import Project, identifier
 from contracts.limits import Limits
@@ -16,6 +17,7 @@ from contracts.manifest import Kind
 from contracts.requests import CreateProject, TrainRequest, UploadRequest, parse_classes
 from contracts.status import Job, JobState
 from lambdas import environment, orchestrator, uploads
+from lambdas.model_versions import ModelVersion, model_version, model_versions
 from lambdas.state import ProjectRecord, VersionRecord
 
 app = APIGatewayHttpResolver()
@@ -169,6 +171,45 @@ def download_bundle(name: str) -> Response[str]:
         raise NotFound("no model has been promoted yet", fix="train the project first")
     key = keys.ProjectKeys(project).bundle(record.model_version, keys.BUNDLE_ARCHIVE)
     return _json(200, {"model_version": record.model_version, "url": _download(key)})
+
+
+@app.get("/v1/projects/<name>/models")
+def list_models(name: str) -> Response[str]:
+    """Every model version, promoted or not, with the data set versions it was scored on."""
+    project = _project(name)
+    record = environment.state().project(project)
+    found = model_versions(environment.s3(), environment.bucket(), project)
+    return _json(200, {"models": [_model(version, record) for version in found]})
+
+
+@app.get("/v1/projects/<name>/models/<version>")
+def show_model(name: str, version: str) -> Response[str]:
+    """One model version with links to its card, its training and its answers to test examples."""
+    project = _project(name)
+    record = environment.state().project(project)
+    found = model_version(environment.s3(), environment.bucket(), project, version)
+    places = keys.ProjectKeys(project)
+    answer = _model(found, record)
+    answer["card_url"] = _download(places.bundle(found.name, CARD_FILE))
+    answer["training_url"] = (
+        _download(places.training_record(found.name)) if found.has_training_record else None
+    )
+    for entry in answer["evaluations"]:
+        dataset_version = entry["dataset_version"]
+        entry["url"] = _download(places.evaluation(found.name, dataset_version))
+        entry["manifest_url"] = _download(places.manifest(dataset_version))
+    return _json(200, answer)
+
+
+def _model(version: ModelVersion, record: ProjectRecord) -> dict[str, Any]:
+    return {
+        "model_version": version.name,
+        "made_at": version.made_at,
+        "is_live": version.name == record.model_version,
+        "evaluations": [
+            {"dataset_version": dataset, "scored_at": at} for dataset, at in version.evaluations
+        ],
+    }
 
 
 @app.get("/v1/projects/<name>/report")

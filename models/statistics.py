@@ -42,6 +42,12 @@ def mcnemar_mid_p(wins: int, losses: int) -> float:
     return twice / total  # whole numbers up to here: exact
 
 
+def mcnemar_two_sided(wins: int, losses: int) -> float:
+    """Return the two-sided mid-p value: small when the two hardly are equally good."""
+    smaller = min(mcnemar_mid_p(wins, losses), mcnemar_mid_p(losses, wins))
+    return min(2 * smaller, 1.0)
+
+
 def sentence(correct: int, total: int) -> str:
     """Return a result and its 95 % interval in words a person without statistics understands."""
     if total == 0:

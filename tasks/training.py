@@ -100,8 +100,13 @@ def train_model(
     model_version = _publish(manifest, version, recipe, trained, data)
     chosen = {"best_epoch": trained.best_epoch, "tuned_share": trained.tuned_share}
     registry.finish_training(run_id, model_version, recipe.as_dict() | chosen)
+    seconds = round(time.monotonic() - started, 2)
+    storage.put_json(
+        ProjectKeys(project).training_record(model_version),
+        {"recipe": recipe.as_dict(), "seconds": seconds} | chosen,
+    )
     record_version(project, training, model_version)
-    progress.record(**{"metrics.training_seconds": round(time.monotonic() - started, 2)})
+    progress.record(**{"metrics.training_seconds": seconds})
     shutil.rmtree(folder, ignore_errors=True)  # decoded pixels are 150 kB a picture
     return model_version
 

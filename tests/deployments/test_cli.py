@@ -27,6 +27,7 @@ COMMANDS = (
     "logs",
     "cancel",
     "key",
+    "compare",
 )
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from contracts.identity import Project
 from deployments.client import Exemplar
+from deployments.model_runs import compare_runs
 
 pytestmark = pytest.mark.stack
 
@@ -143,6 +144,20 @@ def test_reports_on_data_and_model_can_be_fetched(trained: Any, tmp_path: Path) 
     assert result.as_dict()["model_version"] in page
     assert "What is taken for what" in page
     assert "expected calibration error" in page
+
+
+def test_the_draft_and_the_trained_model_can_be_compared(trained: Any) -> None:
+    client, _, _ = trained
+    tuned = next(m["model_version"] for m in client.models("digits") if "tuned" in str(m))
+    comparison = compare_runs(client, "digits", ["draft", tuned])
+    draft, other = comparison.runs
+    assert draft.training_seconds is None
+    assert other.training_seconds > 0
+    (difference,) = comparison.differences
+    assert difference.is_same_split
+    assert difference.shared == draft.examples == 27
+    assert difference.wins - difference.losses == other.correct - draft.correct
+    assert all(one.name.endswith(".png") for one in (*difference.won, *difference.lost))
 
 
 def test_a_manifest_dropped_into_the_inbox_starts_the_same_pipeline(
