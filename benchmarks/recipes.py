@@ -233,7 +233,7 @@ def table_of(pictures: str, recipes: Sequence[str], scores: Sequence[Score]) -> 
     """One row per recipe: mean ± standard deviation over the seeds."""
     table = Table(
         *("recipe", "accuracy", "against draft", "seconds", "images/s"),
-        *("ECE unscaled", "ECE", "ECE, pooled", "other labels", "largest difference"),
+        *("ECE unscaled", "ECE", "by chance", "pooled", "other labels", "difference"),
         title=pictures,
         box=None,
     )
@@ -255,6 +255,7 @@ def table_of(pictures: str, recipes: Sequence[str], scores: Sequence[Score]) -> 
             f"{statistics.mean(s.images_per_second for s in mine):.0f}",
             f"{statistics.mean(ece(s.unscaled_confidence, s.is_right) for s in mine):.3f}",
             f"{statistics.mean(ece(s.confidence, s.is_right) for s in mine):.3f}",
+            f"{statistics.mean(by_chance(s.confidence) for s in mine):.3f}",
             f"{pooled:.3f}",
             "" if recipe == DRAFT else f"{sum(s.other_labels for s in mine)}",
             "" if recipe == DRAFT else f"{max(s.largest_difference for s in mine):.1e}",
@@ -264,6 +265,13 @@ def table_of(pictures: str, recipes: Sequence[str], scores: Sequence[Score]) -> 
 
 def ece(confidence: list[float], is_right: list[bool]) -> float:
     return expected_calibration_error(np.array(confidence), np.array(is_right))
+
+
+def by_chance(confidence: list[float], draws: int = 200) -> float:
+    """What probabilities that are exactly right would be found to miss on so few examples."""
+    random = np.random.default_rng(0)
+    answers = random.random((draws, len(confidence))) < np.array(confidence)
+    return statistics.mean(ece(confidence, row.tolist()) for row in answers)
 
 
 def spread(values: Sequence[float], form: str = ".4f") -> str:

@@ -110,8 +110,8 @@ def cross_validated_logits(
     with threadpool_limits(1):
         (_, first), *others = folds
         best_c, found[first] = _choose_c(
-                features, labels, folds[:1], classes, candidates, is_balanced=False
-            )
+            features, labels, folds[:1], classes, candidates, is_balanced=False
+        )
         for learn, score in others:
             weight, bias = refit(features[learn], labels[learn], classes, best_c)
             found[score] = features[score] @ weight + bias
