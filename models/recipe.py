@@ -23,12 +23,12 @@ class Recipe:
 
     name: str = "balanced"
     backbone: str = "mobilenet_v2"  # a key of models.zoo.ZOO
-    epochs: int = 6  # of stage 2; one epoch sees every training example once
+    epochs: int = 8  # of stage 2; one epoch sees every training example once
     unfrozen_blocks: int = 5  # counted from the backbone's end; 0 leaves stage 1's model
     solve_head: bool = True  # stage 1; only of use with pretrained weights
     batch_size: int = 32  # examples per step, on all devices together
     optimizer: str = "adamw"  # or "sgd", with momentum
-    learning_rate: float = 1e-4  # peak, of the unfrozen blocks
+    learning_rate: float = 3e-4  # peak, of the unfrozen blocks
     head_learning_rate: float = 3e-5  # peak, of the classifier, which is solved already
     momentum: float = 0.9  # of sgd
     weight_decay: float = 0.01  # L2, per step; decoupled with adamw, part of the gradient with sgd
@@ -53,7 +53,7 @@ class Recipe:
     erasing: float = 0.0  # 0..1, how often a rectangle is cut out of a picture (cutout)
     # Varied views of each picture that are put through the frozen blocks, once, for the epochs to
     # take turns at; 0 makes new ones in every epoch. See `models.view_bank`.
-    kept_views: int = 3
+    kept_views: int = 4
     patience: int = 8  # epochs without a lower validation loss before stopping; the loss rises
     # while the learning rate is at its peak, so fewer than half of the epochs would be too few
     # Of text with fewer than `models.draft.FEW_PER_CLASS` examples in a class; 0 for never. With 8
@@ -181,8 +181,16 @@ RECIPES: Final[dict[str, Recipe]] = {
     recipe.name: recipe
     for recipe in (
         _BALANCED,
-        replace(_BALANCED, name="fast", epochs=4, unfrozen_blocks=3),
-        replace(_BALANCED, name="accurate", epochs=20, unfrozen_blocks=8, patience=12),
+        replace(_BALANCED, name="fast", epochs=4, unfrozen_blocks=3, kept_views=2),
+        replace(
+            _BALANCED,
+            name="accurate",
+            epochs=12,
+            unfrozen_blocks=8,
+            smallest_crop=0.5,
+            kept_views=6,
+            patience=12,
+        ),
         Recipe(
             name="scratch",
             backbone="cnn",
@@ -208,7 +216,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         # ... and blocks unfrozen by stages, each at rates that a test has found.
         Recipe(
             name="staged",
-            epochs=12,
+            epochs=9,
             unfrozen_blocks=ALL_BLOCKS,
             solve_head=False,
             unfreezing_stages=3,
