@@ -58,6 +58,7 @@ def train(
     loggers: Sequence[Any] = (),
     budget_seconds: float | None = None,
     hardware: Hardware = ONE_PROCESS,
+    heads: "Heads | None" = None,
 ) -> Trained:
     """Fine-tune and keep what has the least (calibrated) loss on the validation part.
 
@@ -70,6 +71,7 @@ def train(
     Without `weights` the whole network is trained from scratch.
     On more `hardware` than one device, stage 2 runs in processes of its own; the recipe's batch is
     that of all of them together, and a checkpoint continues on any number of them.
+    `heads` keeps stage 1's result for further trainings on the same data and weights.
     Raises `InvalidRequest` for weights or a checkpoint that do not fit, and `RankFailed` (see
     `models.ranks`) when one of several processes ends before the training does.
     """
@@ -91,7 +93,7 @@ def train(
         learn, check = example_sets(recipe, data, checkpoint_dir)
         module = _module(recipe, data, weights, learn)
         if recipe.solve_head and resume_from is None:
-            _solve_head(module, learn, check, keeper)
+            _solve_head(module, learn, check, keeper, {} if heads is None else heads)
         if hardware.processes == 1:
             learn, check = banked(module, learn, check, checkpoint_dir / VIEWS)
             _fit(module, learn, check, keeper, loggers, resume_from)
@@ -221,6 +223,9 @@ class _Solved:
     val_accuracy: float
 
 
+Heads = dict[str, _Solved]  # by backbone
+
+
 def _solved(module: FineTuning, learn: ExampleSet, check: ExampleSet) -> _Solved:
     features = np.concatenate([embed(module, part) for part in (learn, check)])
     labels = torch.cat([learn.labels, check.labels]).numpy()
@@ -241,14 +246,18 @@ def _solved(module: FineTuning, learn: ExampleSet, check: ExampleSet) -> _Solved
     )
 
 
-def _solve_head(module: FineTuning, learn: ExampleSet, check: ExampleSet, keeper: Keeper) -> None:
+def _solve_head(
+    module: FineTuning, learn: ExampleSet, check: ExampleSet, keeper: Keeper, heads: "Heads"
+) -> None:
     """Stage 1: fit the head on frozen features before stage 2 may bend them.
 
     A random head would send noise through the pretrained blocks (Kumar et al. 2022). It is a convex
     problem, so it is solved rather than trained.
     """
-    started = time.monotonic()
-    found = _solved(module, learn, check)
+    started, backbone = time.monotonic(), keeper.recipe.backbone
+    if backbone not in heads:
+        heads[backbone] = _solved(module, learn, check)
+    found = heads[backbone]
     keeper.whole_head = found.whole_head
     set_head(module.classifier, found.head.weight, found.head.bias)
     solved = EpochResult(
