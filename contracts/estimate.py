@@ -52,6 +52,11 @@ class Estimate:
         return asdict(self)
 
 
+def paced_recipe(recipe: str, tune: int) -> str:
+    """The name that trainings of like duration share; a search takes many times as long."""
+    return f"{recipe}, tune {tune}" if tune else recipe
+
+
 def estimate(
     examples: int,
     past: Sequence[Observation],

@@ -24,6 +24,7 @@ IMAGE_TYPES = (
 SOURCE_MAX = 512
 COLUMN_MAX = 128
 RECIPE_VALUES_MAX = 40
+TUNE_MAX: Final = 200
 DEFAULT_MODELS: Final = {Kind.IMAGE: "mobilenet_v2", Kind.TEXT: "minilm_l6"}
 
 
@@ -248,6 +249,7 @@ class TrainRequest:
     seed: int = 0
     budget_seconds: int = 3_600
     min_per_class: int = 0  # examples that a class needs; 0: what the limits say
+    tune: int = 0  # variants of the recipe to try first, 0..TUNE_MAX
     again: bool = False  # train anew although the same job has already succeeded
 
     @classmethod
@@ -257,7 +259,8 @@ class TrainRequest:
             body,
             required=(),
             optional=(
-                *("upload", "model", "recipe", "seed", "budget_seconds", "min_per_class", "again"),
+                *("upload", "model", "recipe", "seed", "budget_seconds", "min_per_class", "tune"),
+                "again",
             ),
         )
         default = cls()
@@ -273,6 +276,7 @@ class TrainRequest:
                 data.get("budget_seconds", default.budget_seconds), "budget_seconds", 10, 7 * 86_400
             ),
             min_per_class=_integer(data.get("min_per_class", 0), "min_per_class", 0, 10_000),
+            tune=_integer(data.get("tune", 0), "tune", 0, TUNE_MAX),
             again=again,
         )
 
@@ -293,6 +297,8 @@ class TrainRequest:
         text = f"{project.slug}|{self.upload}|{self.model}|{self.recipe}|{self.seed}|{attempt}"
         if self.min_per_class:
             text += f"|{self.min_per_class}"
+        if self.tune:
+            text += f"|tune {self.tune}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

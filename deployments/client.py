@@ -35,6 +35,7 @@ class TrainOptions(TypedDict, total=False):
     seed: int
     budget_seconds: int
     min_per_class: int
+    tune: int
     again: bool
 
 

@@ -60,6 +60,9 @@ class TrainResult:
     failure: dict[str, Any]
     kind: str = ""
     baseline: float | None = None  # 0..1: what word counts alone reach on the validation part
+    tuning: dict[str, Any] = field(
+        default_factory=dict
+    )  # what the search found, see docs/tuning.md
 
     @classmethod
     def of(cls, job: RemoteJob) -> "TrainResult":
@@ -83,6 +86,7 @@ class TrainResult:
             failure=job.failure,
             kind=job.kind,
             baseline=job.metrics.get("baseline_validation_accuracy"),
+            tuning=job.metrics.get("tuning") or {},
         )
 
     @property

@@ -77,6 +77,8 @@ def show_result(console: Console, result: TrainResult) -> None:
     if reason := result.decision.get("reason"):
         verb = "promoted" if result.decision.get("promote") else "not promoted"
         say(console, f"{verb}: {reason}")
+    if sentence := result.tuning.get("sentence"):
+        say(console, f"tuned: {sentence}")
     if result.baseline is not None:
         say(
             console,

@@ -53,6 +53,9 @@ def train(
     min_per_class: Annotated[
         int | None, about("Train although classes have fewer examples than usual, such as 10.")
     ] = None,
+    tune: Annotated[
+        int | None, about("Try this many variants of the recipe and train with the best, e.g. 20.")
+    ] = None,
     text_column: TextColumn = "",
     label_column: LabelColumn = "",
     again: Annotated[
@@ -70,11 +73,13 @@ def train(
 
     Example: `exemplar recipe balanced > mine.toml`, then
     `exemplar train ./pictures --project my-cat --recipe mine.toml`
+
+    Example: `exemplar train ./pictures --project my-cat --tune 20`
     """
     from deployments.client import Exemplar
     from deployments.progress import reporter_for
 
-    options = _given(model, recipe, seed, budget_seconds, min_per_class, again)
+    options = _given(model, recipe, seed, budget_seconds, min_per_class, tune, again)
     with Exemplar() as client:
         columns = (text_column, label_column)
         run = _Run(client, folder, project, options, columns, recipe or "", Console(stderr=json))
@@ -159,6 +164,7 @@ def _given(
     seed: int | None,
     budget_seconds: int | None,
     min_per_class: int | None,
+    tune: int | None,
     again: bool,
 ) -> "TrainOptions":
     """Only what was named: the defaults are the server's."""
@@ -173,6 +179,8 @@ def _given(
         options["budget_seconds"] = budget_seconds
     if min_per_class is not None:
         options["min_per_class"] = min_per_class
+    if tune is not None:
+        options["tune"] = tune
     if again:
         options["again"] = True
     return options

@@ -24,6 +24,7 @@ def pipeline(
     seed: int = 0,
     budget_seconds: int = 3_600,
     min_per_class: int = 0,
+    tune: int = 0,
 ) -> None:
     """Ingest, prepare, draft, promote the draft, train, promote the trained model."""
     progress = Progress(Project(user, project), job_id)
@@ -34,7 +35,7 @@ def pipeline(
         dataset = prepare(user, project, frozen, job_id, min_per_class)
         drafted = draft(user, project, dataset, model, job_id)
         # The machine for training starts while the draft is being promoted.
-        training = start_training(progress, dataset, model, recipe, seed, budget_seconds)
+        training = start_training(progress, dataset, model, recipe, seed, budget_seconds, tune)
         promote(user, project, drafted, dataset, job_id, is_draft=True)
         trained = await_training(progress, training)
         promote(user, project, trained, dataset, job_id)

@@ -17,11 +17,13 @@ def train(
     seed: int = 0,
     budget_seconds: int = 3_600,
     job_id: str = "",
+    tune: int = 0,
 ) -> str:
     """Train, checkpoint every epoch, export, store the bundle; return the model version.
 
-    Run again after a kill it goes on from its last checkpoint.
+    With `tune`, so many variants of the recipe are tried first. Run again after a kill it goes on
+    from its last trial or checkpoint.
     """
     owner = Project(user, project)
     progress = Progress(owner, job_id)
-    return train_model(owner, dataset_version, model, recipe, seed, budget_seconds, progress)
+    return train_model(owner, dataset_version, model, recipe, seed, budget_seconds, progress, tune)

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from contracts import keys
 from contracts.errors import Conflict, DataProblem, ExemplarError, InvalidName
-from contracts.estimate import Estimate, estimate
+from contracts.estimate import Estimate, estimate, paced_recipe
 from contracts.identity import Project
 from contracts.limits import Limits
 from contracts.manifest import Kind
@@ -123,7 +123,8 @@ def _examples(files: list[AnnouncedFile]) -> int:
 
 def _estimate(request: TrainRequest, examples: int) -> Estimate:
     """A first guess; the pipeline makes a better one when it knows data and machine."""
-    past = environment.state().observations(request.model, request.recipe)
+    recipe = paced_recipe(request.recipe, request.tune)
+    past = environment.state().observations(request.model, recipe)
     return estimate(examples, past, limit_seconds=request.budget_seconds)
 
 

@@ -50,6 +50,7 @@ def start_pipeline(
                 "seed": request.seed,
                 "budget_seconds": request.budget_seconds,
                 "min_per_class": request.min_per_class,
+                "tune": request.tune,
             },
         },
     )

@@ -75,6 +75,34 @@ def finish_training(run_id: str, model_version: str, parameters: dict[str, Any])
     client.set_terminated(run_id)
 
 
+def run_of_trial(project: Project, parent: str, name: str, parameters: dict[str, Any]) -> str:
+    """The run of one trial, shown below its training's; made when it does not exist."""
+    from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+    client, run_id = _client(), _run_with_tag(project, "exemplar.trial", name)
+    client.set_tag(run_id, MLFLOW_PARENT_RUN_ID, parent)
+    for parameter, value in parameters.items():
+        client.log_param(run_id, parameter, value)
+    return run_id
+
+
+def log_epoch(run_id: str, metrics: dict[str, float], step: int) -> None:
+    """Figures of one epoch of a trial."""
+    for name, value in metrics.items():
+        _client().log_metric(run_id, name, value, step=step)
+
+
+def finish_trial(run_id: str, state: str, val_loss: float | None, accuracy: float | None) -> None:
+    """End a trial's run: finished, killed (pruned) or failed; `state` says it in our words."""
+    client = _client()
+    client.set_tag(run_id, "exemplar.state", state)
+    if state == "complete" and val_loss is not None and accuracy is not None:
+        client.log_metric(run_id, "trial_loss", val_loss)
+        client.log_metric(run_id, "trial_accuracy", accuracy)
+    status = {"complete": "FINISHED", "pruned": "KILLED"}.get(state, "FAILED")
+    client.set_terminated(run_id, status)
+
+
 def log_cost(project: Project, training: str, seconds: float, dollars: float | None) -> None:
     """Machine time and cost of all attempts of a training, in its run."""
     client, run_id = _client(), run_of_training(project, training)

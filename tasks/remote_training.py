@@ -16,7 +16,7 @@ from prefect.logging import get_run_logger
 from prefect.states import Cancelling
 
 from contracts.errors import ExemplarError, InvalidRequest, split_fix
-from contracts.estimate import Estimate, Machine, estimate
+from contracts.estimate import Estimate, Machine, estimate, paced_recipe
 from contracts.requests import DEFAULT_MODELS
 from contracts.status import Stage
 from contracts.turns import TURNS, queue_of
@@ -79,6 +79,7 @@ def start_training(
     recipe: str,
     seed: int,
     budget_seconds: int,
+    tune: int = 0,
 ) -> Training:
     """Create the flow run of the first attempt and return at once.
 
@@ -87,14 +88,14 @@ def start_training(
     examples = len(storage.read_manifest(progress.project, dataset_version).examples)
     with get_client(sync_client=True) as client:
         machine = billing.offered_machine(client)
-    past = clients.state().observations(model, recipe)
+    past = clients.state().observations(model, paced_recipe(recipe, tune))
     expected = estimate(examples, past, machine, limit_seconds=budget_seconds)
     progress.record(estimate=expected.as_dict())
     training = Training(
         examples=examples,
         machine=machine,
         expected=expected,
-        training=training_id(dataset_version, model, recipe, seed, progress.job_id),
+        training=training_id(dataset_version, model, recipe, seed, progress.job_id, tune),
         parameters={
             "user": progress.project.user,
             "project": progress.project.name,
@@ -104,6 +105,7 @@ def start_training(
             "seed": seed,
             "budget_seconds": budget_seconds,
             "job_id": progress.job_id,
+            "tune": tune,
         },
     )
     if trained_version(progress.project, training.training) is None:
@@ -159,7 +161,9 @@ def _finished(progress: Progress, training: Training, runs: Sequence[FlowRun], v
         return version
     found, parameters = billing.bill(runs, time.time()), training.parameters
     clients.state().add_observation(
-        parameters["model"], parameters["recipe"], billing.observation(training.examples, found)
+        parameters["model"],
+        paced_recipe(parameters["recipe"], parameters.get("tune", 0)),
+        billing.observation(training.examples, found),
     )
     billing.publish(training.expected, found)
     registry.log_cost(progress.project, training.training, found.seconds, found.dollars)

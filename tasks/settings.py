@@ -48,6 +48,12 @@ class Settings(BaseSettings):
     training_nodes: int = Field(
         1, ge=1, description="machines that train together; more need torchrun's variables"
     )
+    tuning_storage: str = Field(
+        "", description="URL of a database for studies; empty keeps each with its training"
+    )
+    tuning_cluster: str = Field(
+        "", description="Ray for trials: local, auto, host:port or ray://host:port; empty for none"
+    )
     training_poll_seconds: float = Field(0.5, gt=0)
     job_budget_dollars: float | None = Field(
         None, gt=0, description="most one job's training may cost, by list prices"

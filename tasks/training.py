@@ -52,13 +52,16 @@ def train_model(
     seed: int,
     budget_seconds: int,
     progress: Progress,
+    tune: int = 0,
 ) -> str:
     """Train (or go on training), export, check, store; return the model version.
+
+    With `tune`, so many variants of the recipe are tried first.
 
     On a node other than the first it only helps to train and returns "".
     """
     started = time.monotonic()
-    training = training_id(version, model, recipe_name, seed, progress.job_id)
+    training = training_id(version, model, recipe_name, seed, progress.job_id, tune)
     if finished := trained_version(project, training):
         return finished
     manifest = storage.read_manifest(project, version)
@@ -82,13 +85,19 @@ def train_model(
         join_training(recipe, data, weights_path, folder, hardware, resume_from=resume_from)
         return ""
     run_id = registry.run_of_training(project, training)
+    if tune:
+        from tasks.tuning import Search, tuned_recipe  # Optuna is not needed by most trainings
+
+        search = Search(progress, training, run_id, tune, budget_seconds)
+        recipe = tuned_recipe(search, manifest, recipe, data, weights_path, folder)
+        budget_seconds = max(budget_seconds - round(time.monotonic() - started), 0)
     trained = train(
         recipe,
         data,
         weights_path,
         folder,
         resume_from=resume_from,
-        on_epoch=_reporter(progress),
+        on_epoch=_reporter(progress, 0.65 if tune else 0.05),
         on_checkpoint=lambda path: storage.put_file(
             ProjectKeys(project).checkpoint(training, LAST_CHECKPOINT), path
         ),
@@ -148,7 +157,7 @@ def _last_checkpoint(project: Project, training: str, folder: Path) -> Path | No
     return path
 
 
-def _reporter(progress: Progress) -> Callable[[EpochResult], None]:
+def _reporter(progress: Progress, begin: float) -> Callable[[EpochResult], None]:
     """Each epoch in the job's metrics and in Prefect; MLflow hears of it through its logger."""
     bar = cast(
         "UUID", create_progress_artifact(0.0, key="training", description="epochs of fine-tuning")
@@ -160,7 +169,7 @@ def _reporter(progress: Progress) -> Callable[[EpochResult], None]:
             f"epoch {result.epoch} of {result.epochs}: right on {result.val_accuracy:.1%} "
             "of the validation examples"
         )
-        progress.epoch(asdict(result), 0.05 + 0.9 * done, message)
+        progress.epoch(asdict(result), begin + (0.95 - begin) * done, message)
         try:
             update_progress_artifact(bar, 100 * done, message)
         except httpx.HTTPError as error:  # training outlives a server that is away for a while

@@ -11,9 +11,13 @@ from tasks import storage
 RESULT = "result.json"
 
 
-def training_id(dataset_version: str, model: str, recipe: str, seed: int, job_id: str) -> str:
+def training_id(
+    dataset_version: str, model: str, recipe: str, seed: int, job_id: str, tune: int = 0
+) -> str:
     """Names a training's checkpoints; every attempt of one job continues the same training."""
     text = f"{dataset_version}|{model}|{recipe}|{seed}|{job_id}"
+    if tune:
+        text += f"|tune {tune}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -21,6 +21,7 @@ _ON_THE_MACHINE: Final = (
     "inference_role_arn",
     "inference_layer_arn",
     "runtime",
+    "tuning_cluster",
 )
 
 

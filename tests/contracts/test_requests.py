@@ -97,3 +97,14 @@ def test_fewer_examples_are_another_job_and_have_an_end() -> None:
     assert LIMITS.with_minimum(0) == LIMITS
     with pytest.raises(InvalidRequest, match="at least 6"):
         LIMITS.with_minimum(2)
+
+
+def test_tuning_is_another_job_and_bounded() -> None:
+    tuned = TrainRequest.parse({"tune": 20})
+    plain = TrainRequest.parse({})
+    assert (tuned.tune, plain.tune) == (20, 0)
+    assert tuned.job_id(PROJECT, 0) != plain.job_id(PROJECT, 0)
+    assert TrainRequest.parse({"tune": 0}).job_id(PROJECT, 0) == plain.job_id(PROJECT, 0)
+    for wrong in (-1, 201, True, "20", 2.0):
+        with pytest.raises(InvalidRequest, match="tune is"):
+            TrainRequest.parse({"tune": wrong})
