@@ -16,7 +16,7 @@ Space = Mapping[str, BaseDistribution]
 
 # Ranges hold what is sensible around the built-in recipes: a wider one costs trials.
 PICTURES: Final[Space] = {
-    "epochs": IntDistribution(2, 8),
+    "epochs": IntDistribution(2, 12),
     "unfrozen_blocks": IntDistribution(1, 10),
     "batch_size": CategoricalDistribution((16, 32, 64)),
     "learning_rate": FloatDistribution(2e-5, 1e-3, log=True),
@@ -24,7 +24,9 @@ PICTURES: Final[Space] = {
     "weight_decay": FloatDistribution(1e-3, 0.3, log=True),
     "dropout": FloatDistribution(0.0, 0.5),
     "smallest_crop": FloatDistribution(0.3, 1.0),
+    "rotation": FloatDistribution(0.0, 20.0),
     "jitter": FloatDistribution(0.0, 0.4),
+    "erasing": FloatDistribution(0.0, 0.5),
     "flip": CategoricalDistribution((True, False)),
 }
 
@@ -47,7 +49,9 @@ FROM_SCRATCH: Final[Space] = {
     "label_smoothing": FloatDistribution(0.0, 0.2),
     "dropout": FloatDistribution(0.0, 0.5),
     "smallest_crop": FloatDistribution(0.3, 1.0),
+    "rotation": FloatDistribution(0.0, 20.0),
     "jitter": FloatDistribution(0.0, 0.4),
+    "erasing": FloatDistribution(0.0, 0.5),
     "flip": CategoricalDistribution((True, False)),
 }
 
