@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 from contracts.errors import DataProblem, InvalidRequest, LimitExceeded
+from contracts.hub_names import hub_id, is_hub_model
 from contracts.identity import Project, class_name, identifier, sha256_hex
 from contracts.limits import Limits
 from contracts.manifest import Kind, Split
@@ -269,7 +270,7 @@ class TrainRequest:
             raise InvalidRequest(f"again is {str(again)[:40]!r}", fix="use true or false")
         return cls(
             upload=identifier(data["upload"], "upload") if data.get("upload") else "",
-            model=_plain_name(data["model"], "model") if data.get("model") else "",
+            model=_model(data["model"]) if data.get("model") else "",
             recipe=_recipe(data.get("recipe", default.recipe)),
             seed=_integer(data.get("seed", 0), "seed", 0, 2**31 - 1),
             budget_seconds=_integer(
@@ -320,6 +321,14 @@ def _recipe(value: Any) -> str:
                 f"recipe value {name} is {str(item)[:40]!r}", fix="use a number, true or false"
             )
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _model(value: Any) -> str:
+    """A backbone's plain name, or `hf:owner/name`."""
+    if isinstance(value, str) and is_hub_model(value):
+        hub_id(value)
+        return value
+    return _plain_name(value, "model")
 
 
 def _plain_name(value: Any, what: str) -> str:

@@ -41,7 +41,10 @@ def train(
     wait: Annotated[
         bool, Parameter(help="Stay until the job ends, or print its id and return.")
     ] = True,
-    model: Annotated[str | None, about("Backbone, such as 'mobilenet_v2'.")] = None,
+    model: Annotated[
+        str | None,
+        about("Backbone, such as 'mobilenet_v2', or a model of the hub as 'hf:owner/name'."),
+    ] = None,
     recipe: Annotated[
         str | None,
         about("Training recipe: fast, balanced, accurate, or a TOML or JSON file of values."),

@@ -10,6 +10,7 @@ from typing import Final, cast
 
 from contracts.bundle import Preprocessing, TextPreprocessing
 from contracts.errors import InvalidRequest
+from contracts.hub_names import is_hub_model
 from contracts.manifest import Kind
 
 PLUGINS: Final = "exemplar.backbones"
@@ -54,10 +55,15 @@ FORMS: Final[dict[str, Form]] = {
 def form_named(name: str) -> Form:
     """Look a backbone's form up. Raises `InvalidRequest` for an unknown name.
 
-    Only a plug-in's own code is loaded, which may load torch.
+    A model of the hub must have been fetched, see `tasks.weights`. Only a plug-in's own code is
+    loaded, which may load torch.
     """
     if name in FORMS:
         return FORMS[name]
+    if is_hub_model(name):
+        from models.hub_packs import pack_of  # which needs this module
+
+        return pack_of(name).form(name)
     return cast("Form", plugin(name))
 
 
@@ -78,7 +84,9 @@ def plugin(name: str) -> object:
                     fix="let the entry point lead to a models.zoo.Backbone of its name",
                 )
             return found
-    raise InvalidRequest(f"backbone {name!r} is unknown", fix=f"use one of: {', '.join(known())}")
+    raise InvalidRequest(
+        f"backbone {name!r} is unknown", fix=f"use one of: {', '.join(known())}, or hf:OWNER/NAME"
+    )
 
 
 def known() -> list[str]:

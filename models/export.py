@@ -93,6 +93,8 @@ def _export(
         warnings.simplefilter("ignore", DeprecationWarning)
         # Attention's branches depend on the model's settings, not on the traced example.
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
+        # Indices are never negative, and the graph's answers are compared with the model's.
+        warnings.filterwarnings("ignore", message="Exporting aten::index operator")
         torch.onnx.export(
             module,
             (example,),

@@ -13,7 +13,7 @@ nn = torch.nn
 State = tuple[torch.Tensor, torch.Tensor]  # hidden (n, tokens, dim), is a token (n, tokens)
 
 
-class _Embeddings(nn.Module):
+class TokenEmbeddings(nn.Module):
     """Token ids `(n, tokens)` int64 to `State`."""
 
     def __init__(self, embeddings: nn.Module, pad_id: int) -> None:
@@ -25,7 +25,7 @@ class _Embeddings(nn.Module):
         return hidden, ids != self.pad_id
 
 
-class _Layer(nn.Module):
+class TransformerLayer(nn.Module):
     """One transformer layer, from `State` to `State`."""
 
     def __init__(self, layer: nn.Module) -> None:
@@ -37,7 +37,8 @@ class _Layer(nn.Module):
         # Added to the attention's scores: what is no token gets none.
         lowest = torch.finfo(hidden.dtype).min
         mask = (1.0 - is_token[:, None, None, :].to(hidden.dtype)) * lowest
-        return self.layer(hidden, mask), is_token
+        found = self.layer(hidden, mask)  # some give it as the first of several
+        return found[0] if isinstance(found, tuple) else found, is_token
 
 
 def mean_over_tokens(state: State) -> torch.Tensor:
@@ -105,5 +106,5 @@ def _plain(key: str) -> str:
 
 
 def _blocks(model: Any) -> nn.Sequential:
-    layers = [_Layer(layer) for layer in model.encoder.layer]
-    return nn.Sequential(_Embeddings(model.embeddings, model.config.pad_token_id), *layers)
+    layers = [TransformerLayer(layer) for layer in model.encoder.layer]
+    return nn.Sequential(TokenEmbeddings(model.embeddings, model.config.pad_token_id), *layers)

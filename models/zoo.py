@@ -9,7 +9,8 @@ from typing import Any, Final, cast
 from zipfile import BadZipFile
 
 from contracts.errors import InvalidRequest
-from models import text_backbone
+from contracts.hub_names import is_hub_model
+from models import hub_blocks, hub_packs, text_backbone
 from models.backbones import FORMS, Form, plugin
 from models.torchlibs import torch, torchvision
 
@@ -118,12 +119,26 @@ def backbone_named(name: str) -> Backbone:
     """Look a backbone up. Raises `InvalidRequest` for an unknown name."""
     if name in ZOO:
         return ZOO[name]
+    if is_hub_model(name):
+        return _of_hub(name)
     found = plugin(name)
     if not isinstance(found, Backbone):
         raise InvalidRequest(
             f"the plug-in {name!r} has no blocks", fix="make it a models.zoo.Backbone"
         )
     return found
+
+
+def _of_hub(name: str) -> Backbone:
+    pack, path = hub_packs.pack_of(name), hub_packs.pack_path(name)
+    return Backbone(
+        name,
+        pack.feature_dim,
+        pack.preprocessing,
+        build=lambda: hub_blocks.random_blocks(path),
+        load=hub_blocks.load_blocks,
+        pool=hub_blocks.POOLS[pack.pool],
+    )
 
 
 def _load(backbone: Backbone, weights: Path) -> nn.Sequential:

@@ -157,9 +157,10 @@ def _card(
 
 def frozen_encoder(model: str) -> Frozen | None:
     """The encoder of a backbone with its published weights, where they can be had."""
-    form, found = form_named(model), find_encoder(model)
+    found = find_encoder(model)
     if found is None:
         return None
+    form = form_named(model)  # of a model of the hub, known once it is here
     return Frozen(found.encoder_id, model, found.path, form.preprocessing, found.tokenizer)
 
 

@@ -17,6 +17,7 @@ from prefect.states import Cancelling
 
 from contracts.errors import ExemplarError, InvalidRequest, split_fix
 from contracts.estimate import Estimate, Machine, estimate, paced_recipe
+from contracts.hub_names import is_hub_model
 from contracts.requests import DEFAULT_MODELS
 from contracts.status import Stage
 from contracts.turns import TURNS, queue_of
@@ -29,6 +30,7 @@ from tasks.progress import JobCancelled, Progress
 from tasks.settings import settings
 from tasks.training_identity import ensure_training_identity
 from tasks.training_results import trained_version, training_id
+from tasks.weights import find_weights
 
 _LONGEST_PAUSE_SECONDS: Final = 10.0
 
@@ -61,6 +63,8 @@ def resolved(progress: Progress, model: str, recipe: str) -> str:
     """
     kind = clients.state().project(progress.project).kind
     model = model or DEFAULT_MODELS[kind]
+    if is_hub_model(model):
+        find_weights(model)  # what it reads is known once it is here
     if form_named(model).kind is not kind:
         raise InvalidRequest(
             f"model {model!r} cannot learn from a project of kind {kind}",

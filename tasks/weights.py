@@ -2,19 +2,26 @@
 
 import argparse
 import hashlib
+import json
+import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from contracts import keys
-from contracts.errors import ExemplarError
+from contracts.errors import ExemplarError, InvalidRequest, Unavailable
+from contracts.hub_names import hub_id, is_hub_model
+from contracts.manifest import Kind
 from models.backbones import form_named
+from models.hub_packs import pack_path
 from models.sentence_encoders import SENTENCE_ENCODERS, pack, read_tokenizer
 from tasks import storage
 from tasks.settings import settings
 
 _EXPORT_TIMEOUT_SECONDS = 300
+_PACK_TIMEOUT_SECONDS = 900  # of a model of the hub: up to 1 GiB to fetch, to load and to export
 
 
 @dataclass(frozen=True)
@@ -33,8 +40,9 @@ class Weights:
 
     @property
     def tokenizer(self) -> bytes | None:
-        """Of a sentence encoder."""
-        return read_tokenizer(self.path) if self.backbone in SENTENCE_ENCODERS else None
+        """Of an encoder of text."""
+        is_text = form_named(self.backbone).kind is Kind.TEXT
+        return read_tokenizer(self.path) if is_text else None
 
 
 def find_weights(backbone: str) -> Weights | None:
@@ -42,8 +50,11 @@ def find_weights(backbone: str) -> Weights | None:
 
     A sentence encoder may also come from an installed package. What did not come from the bucket
     is put there, so that the next machine finds it. None where no weights can be reached, or where
-    none are published.
+    none are published; of a model of the hub, which was asked for by its name, raises
+    `ExemplarError` that says why.
     """
+    if is_hub_model(backbone):
+        return _hub_model(backbone)
     if not form_named(backbone).has_weights:
         return None
     filename = weights_file(backbone)
@@ -62,6 +73,8 @@ def find_weights(backbone: str) -> Weights | None:
 
 def weights_file(backbone: str) -> str:
     """Name of a backbone's weights in the folder and in the bucket."""
+    if is_hub_model(backbone):
+        return pack_path(backbone).name
     return f"{backbone}_{'sentences.zip' if backbone in SENTENCE_ENCODERS else 'imagenet.pth'}"
 
 
@@ -85,6 +98,56 @@ def _packed(backbone: str, folder: Path | None, target: Path) -> str:
         pack(encoder, packaged, target)
         return f"the package {encoder.package}"
     return ""
+
+
+def _hub_model(backbone: str) -> Weights:
+    """A model of the hub, packed; its folder is named `name`, or `owner--name`."""
+    cached, folder = pack_path(backbone), settings().weights_dir
+    if cached.is_file():
+        return _shared(Weights(backbone, cached, "this machine"))
+    if folder and (folder / cached.name).is_file():
+        with storage.replacing(cached) as partial:
+            shutil.copyfile(folder / cached.name, partial)
+        return _shared(Weights(backbone, cached, "the weights folder"))
+    unpacked = folder / cached.stem if folder else None
+    if unpacked and unpacked.is_dir():
+        _pack(backbone, cached, ["--folder", str(unpacked)])
+        return _shared(Weights(backbone, cached, "the weights folder"))
+    if storage.fetch_file(keys.weights(cached.name), cached):
+        return Weights(backbone, cached, "the system's bucket")
+    _pack(backbone, cached, [])
+    return _shared(Weights(backbone, cached, "the hub"))
+
+
+def _pack(backbone: str, target: Path, options: list[str]) -> None:
+    """As above, by a process of its own. Raises `ExemplarError` with what it says."""
+    command = [sys.executable, "-m", "models.hub", backbone, str(target), *options]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_PACK_TIMEOUT_SECONDS, check=False
+        )
+        if done.returncode == 0:
+            return
+        said = done.stderr.strip().rpartition("\n")[2][:300]
+    except subprocess.TimeoutExpired:
+        said = f"no answer within {_PACK_TIMEOUT_SECONDS} seconds"
+    else:
+        refusal = _refusal(done.stdout)
+        if refusal:
+            raise InvalidRequest(refusal["message"], fix=refusal["fix"])
+    raise Unavailable(
+        f"model {backbone!r} could not be reached (folder, bucket, hub): {said}",
+        fix=f"put its files into a folder {target.stem!r} of the weights folder: "
+        f"hf download {hub_id(backbone)} --local-dir {target.stem}",
+    )
+
+
+def _refusal(output: str) -> dict[str, str] | None:
+    try:
+        found: dict[str, str] = json.loads(output.strip().rpartition("\n")[2])["error"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return found
 
 
 def _from_hub(backbone: str, target: Path) -> bool:
@@ -119,7 +182,8 @@ def find_encoder(backbone: str) -> Encoder | None:
     weights = find_weights(backbone)
     if weights is None:
         return None
-    encoder_id = f"{backbone}-{weights.digest}".replace("_", "-")
+    plain = re.sub("[^a-z0-9]+", "-", backbone.lower())[:48]
+    encoder_id = f"{plain}-{weights.digest}"
     filename = f"{encoder_id}.onnx"
     path = settings().cache_dir / "weights" / filename
     if not path.is_file() and not storage.fetch_file(keys.weights(filename), path):
