@@ -27,6 +27,7 @@ from deployments.options import (
     about,
     print_json,
 )
+from deployments.suggest_command import suggest
 from deployments.train_command import train
 
 _SHOWN_CHARACTERS = 60  # of a text
@@ -289,6 +290,7 @@ def _show_failure(error: Exception, is_json: bool) -> int:
 
 app.command(evaluate)
 app.command(compare)
+app.command(suggest)
 app.command(status)
 app.command(down)
 app.command(demo)

@@ -37,7 +37,7 @@ def evaluate(
     console = Console(stderr=json)
     with tempfile.TemporaryDirectory() as scratch, console.status("asking the model") as spinner:
         if project is not None:
-            bundle = _downloaded(project, Path(scratch))
+            bundle = downloaded(project, Path(scratch))
         assert bundle is not None
         result = evaluate_bundle(
             bundle,
@@ -51,7 +51,8 @@ def evaluate(
         print_json(result.as_dict())
 
 
-def _downloaded(project: str, folder: Path) -> Path:
+def downloaded(project: str, folder: Path) -> Path:
+    """The live model's bundle as a zip in `folder`. Raises `NotFound` before training."""
     from deployments.client import Exemplar
 
     with Exemplar() as client:

@@ -68,7 +68,7 @@ def evaluate_bundle(
     Raises `NotFound` and `BundleInvalid` for the bundle, `DataProblem` and `InvalidRequest` for
     data that it cannot be asked about.
     """
-    with _unpacked(bundle) as folder:
+    with unpacked(bundle) as folder:
         predictor = Predictor.load(folder)
         size_bytes = sum(file.stat().st_size for file in folder.iterdir())
     kind, classes = predictor.card.kind, predictor.card.classes
@@ -101,7 +101,7 @@ def evaluate_bundle(
 
 
 @contextmanager
-def _unpacked(bundle: Path) -> Iterator[Path]:
+def unpacked(bundle: Path) -> Iterator[Path]:
     """The bundle's folder; a zip is unpacked for as long as it is needed."""
     if bundle.is_dir():
         yield bundle

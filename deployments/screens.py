@@ -19,9 +19,11 @@ from deployments.remote_job import RemoteJob, TrainResult
 
 if TYPE_CHECKING:
     from deployments.local_evaluation import EvaluationResult
+    from deployments.suggestions import SuggestResult
 
 _DETAILS_SHOWN = 20
 _SKIPPED_SHOWN = 5
+_TEXT_SHOWN = 80
 
 
 def say(console: Console, line: str, style: str = "") -> None:
@@ -195,6 +197,39 @@ def show_evaluation(console: Console, result: "EvaluationResult") -> None:
     for reason, count in list(result.left_out.items())[:_SKIPPED_SHOWN]:
         say(console, f"left out {count:,}: {reason}", "dim")
     say(console, f"model {result.model_version}, {result.latency_ms:g} ms an answer", "dim")
+
+
+def show_suggestions(console: Console, result: "SuggestResult") -> None:
+    """One row an example, the most useful first, and why."""
+    found = result.suggestions
+    say(
+        console,
+        f"label these {len(found):,} of {result.looked_at:,} next, the most useful first:",
+        "bold",
+    )
+    is_text = any(one.text for one in found)
+    _show_table(
+        console,
+        ("", "row" if is_text else "file", *(("text",) if is_text else ()), "likely", "why"),
+        [
+            (
+                number,
+                one.name,
+                *((_shortened(one.text),) if is_text else ()),
+                f"{one.guess or 'none of the classes'} {_share(one.confidence)}",
+                one.reason,
+            )
+            for number, one in enumerate(found, 1)
+        ],
+    )
+    for reason, count in list(result.left_out.items())[:_SKIPPED_SHOWN]:
+        say(console, f"left out {count:,}: {reason}", "dim")
+    say(console, f"model {result.model_version}", "dim")
+
+
+def _shortened(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= _TEXT_SHOWN else f"{words[: _TEXT_SHOWN - 1]}…"
 
 
 def show_log(console: Console, lines: Iterable[LogLine]) -> None:

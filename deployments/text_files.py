@@ -20,7 +20,7 @@ from deployments.folder import (
     Skipped,
 )
 
-_TYPES: Final = {
+TYPES: Final = {
     ".csv": "text/csv",
     ".tsv": "text/tab-separated-values",
     ".tab": "text/tab-separated-values",
@@ -38,7 +38,7 @@ def holds_text(path: Path) -> bool:
         return False
     entries = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
     has_folders = any(entry.is_dir() for entry in entries)
-    return not has_folders and any(entry.suffix.lower() in _TYPES for entry in entries)
+    return not has_folders and any(entry.suffix.lower() in TYPES for entry in entries)
 
 
 def read_text_files(
@@ -76,8 +76,8 @@ def _tables(root: Path, skipped: list[Skipped]) -> Iterator[Path]:
     for entry in sorted(root.iterdir()):
         if entry.name.startswith("."):
             skipped.append(Skipped(entry.name, "hidden or made by the system"))
-        elif entry.suffix.lower() not in _TYPES:
-            skipped.append(Skipped(entry.name, f"no table ({', '.join(_TYPES)})"))
+        elif entry.suffix.lower() not in TYPES:
+            skipped.append(Skipped(entry.name, f"no table ({', '.join(TYPES)})"))
         elif entry.is_symlink() and not entry.resolve().is_relative_to(root.resolve()):
             skipped.append(Skipped(entry.name, "a link that leaves the folder"))
         else:
@@ -86,7 +86,7 @@ def _tables(root: Path, skipped: list[Skipped]) -> Iterator[Path]:
 
 def _read(path: Path, text_column: str, label_column: str) -> tuple[LocalFile, Columns]:
     name = path.name.encode("utf-8", "replace").decode()[-SOURCE_MAX:]
-    content_type = _TYPES.get(path.suffix.lower(), "text/csv")
+    content_type = TYPES.get(path.suffix.lower(), "text/csv")
     try:
         with path.open("rb") as stream:
             sample = stream.read(SAMPLE_BYTES)

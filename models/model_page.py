@@ -27,6 +27,7 @@ h2 { margin-top: 2.2rem } h3 { margin: 1.4rem 0 .6rem; font-size: 1rem }
 figure { margin: 0 }
 figure img { width: 100%; max-width: 140px; border-radius: 6px; display: block }
 figcaption { font-size: .8rem; line-height: 1.35; overflow-wrap: anywhere }
+figcaption .note { font-size: inherit }
 blockquote { margin: 0 0 .2rem; padding: .4rem .6rem; border-left: 3px solid #5b8def;
   background: rgba(91, 141, 239, .09); font-size: .9rem; overflow-wrap: anywhere }
 .axis { stroke: currentColor; stroke-opacity: .35 }

@@ -14,7 +14,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from serving.predictor import NOVELTY
+from serving.predictor import FEATURES, NOVELTY
 
 NEIGHBOURS: Final = 5
 MOST_REMEMBERED: Final = 2_000  # examples; 5 MB for a MobileNetV2
@@ -56,7 +56,7 @@ def memory_of(features: _Features, is_held_out: NDArray[np.bool_]) -> Memory | N
     """
     if len(features) < _LEAST:
         return None
-    rows = _normalised(features).astype(np.float16)
+    rows = normalised(features).astype(np.float16)
     exact = rows.astype(np.float32)
     likeness = exact @ exact.T
     np.fill_diagonal(likeness, -np.inf)  # nobody is its own neighbour
@@ -67,12 +67,12 @@ def memory_of(features: _Features, is_held_out: NDArray[np.bool_]) -> Memory | N
 
 def novelty(features: _Features, memory: Memory) -> NDArray[np.float32]:
     """Scores `(n,)`, as the graph of `with_novelty` gives them."""
-    likeness = _normalised(features) @ memory.rows.astype(np.float32).T
+    likeness = normalised(features) @ memory.rows.astype(np.float32).T
     scores: NDArray[np.float32] = 1 - np.sort(likeness, axis=1)[:, -NEIGHBOURS]
     return scores
 
 
-def with_novelty(graph: bytes, memory: Memory, features: str = "features") -> bytes:
+def with_novelty(graph: bytes, memory: Memory, features: str = FEATURES) -> bytes:
     """Add the output `novelty` `(n,)` to a graph that computes `features` `(n, feature_dim)`.
 
     Should the features be an output themselves, they no longer are.
@@ -119,7 +119,23 @@ def with_novelty(graph: bytes, memory: Memory, features: str = "features") -> by
     return serialised
 
 
-def _normalised(features: _Features) -> NDArray[np.float32]:
+def with_features(graph: bytes) -> tuple[bytes, NDArray[np.float32] | None]:
+    """Let a served graph give its features again; also the rows that it remembers, if it does."""
+    model = onnx.load_from_string(graph)
+    if FEATURES not in {output.name for output in model.graph.output}:
+        model.graph.output.append(
+            helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, ["n", "feature_dim"])
+        )
+    rows = [
+        numpy_helper.to_array(value).T.astype(np.float32)
+        for value in model.graph.initializer
+        if value.name == "novelty.rows"
+    ]
+    return model.SerializeToString(), rows[0] if rows else None
+
+
+def normalised(features: _Features) -> NDArray[np.float32]:
+    """Rows of length 1, whose products are likenesses."""
     even = np.sign(features) * np.sqrt(np.abs(features))
     lengths = np.maximum(np.linalg.norm(even, axis=1, keepdims=True), 1e-9)
     result: NDArray[np.float32] = (even / lengths).astype(np.float32)

@@ -28,6 +28,7 @@ COMMANDS = (
     "cancel",
     "key",
     "compare",
+    "suggest",
 )
 
 
