@@ -138,7 +138,8 @@ def units_of(features: NDArray[np.float32]) -> _Units:
         signs = generator.integers(0, 2, (features.shape[1], _PROJECTED), np.int8)
         projected = features @ (2 * signs.astype(np.float32) - 1)
         lengths = np.maximum(np.linalg.norm(projected, axis=1, keepdims=True), 1e-9)
-        return (projected / lengths).astype(np.float32)
+        units: _Units = (projected / lengths).astype(np.float32)
+        return units
     return normalised(features)
 
 
@@ -172,7 +173,7 @@ def _scored(predictor: Predictor, candidates: Sequence[Candidate]) -> Pool:
     return Pool(
         list(candidates),
         softmax(logits / predictor.card.temperature),
-        novelty[0] > threshold if novelty else np.zeros(len(candidates), np.bool_),
+        np.zeros(len(candidates), np.bool_) if threshold is None else novelty[0] > threshold,
         units_of(features),
         seen=len(candidates),
     )
@@ -185,16 +186,17 @@ def _nothing(predictor: Predictor) -> Pool:
 
 
 def _joined(first: Pool, second: Pool) -> Pool:
-    counts = {"seen": first.seen + second.seen, "left_out": first.left_out + second.left_out}
+    seen, left_out = first.seen + second.seen, first.left_out + second.left_out
     if not first.candidates or not second.candidates:
-        return replace(first if first.candidates else second, **counts)
+        kept = first if first.candidates else second
+        return replace(kept, seen=seen, left_out=left_out)
     return Pool(
         first.candidates + second.candidates,
         np.concatenate([first.probabilities, second.probabilities]),
         np.concatenate([first.is_rejected, second.is_rejected]),
         np.concatenate([first.units, second.units]),
-        first.seen + second.seen,
-        first.left_out + second.left_out,
+        seen,
+        left_out,
     )
 
 

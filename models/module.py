@@ -266,8 +266,9 @@ class FineTuning(lightning.LightningModule):
         return share * float(self.rate_scale)
 
 
-def _channels_last(maps: torch.Tensor) -> torch.Tensor:
-    is_picture = maps.dim() == 4
+def _channels_last(maps: Any) -> Any:
+    """Blocks may hand on more than a tensor, such as hidden states with their mask."""
+    is_picture = isinstance(maps, torch.Tensor) and maps.dim() == 4
     return maps.contiguous(memory_format=torch.channels_last) if is_picture else maps
 
 

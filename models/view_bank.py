@@ -19,7 +19,7 @@ MOST_BYTES: Final = 2.0  # of all views, as a multiple of the pixels' bytes
 _ROWS: Final = 32  # at once
 
 # Pictures (n, size, size, 3) uint8 and a seed, to the frozen blocks' output (n, c, h, w).
-Frozen = Callable[[torch.Tensor, int], torch.Tensor]
+Frozen = Callable[[torch.Tensor, int], Any]
 
 
 class ViewBank(ExampleSet):
@@ -34,8 +34,10 @@ class ViewBank(ExampleSet):
 
     @property
     def is_worthwhile(self) -> bool:
-        """Whether its files take no unseemly room."""
+        """Whether the output is one tensor, and its files take no unseemly room."""
         made = self._frozen(torch.from_numpy(self._pixels[:1]), 0)
+        if not isinstance(made, torch.Tensor):
+            return False
         taken = 2 * made[0].numel() * self._views
         return taken <= MOST_BYTES * int(self._pixels[0].nbytes)
 
