@@ -12,8 +12,8 @@ from deployments.folder import EXPLAINED_SUFFIX
 from deployments.printable import printable
 
 _SIDE_PX = 448, 1_024  # least and most of the longer side
-_MARKED = 0.25  # weights below it, of either sign, hardly count
-_STRONG = 0.6
+_MARKED = 0.4  # weights below it, of either sign, hardly count
+_STRONG = 0.7
 _TEXT_SHOWN = 2_000  # characters
 _WORDS_LISTED = 8
 _STYLES = {2: "bold black on yellow", 1: "bold underline", -1: "italic cyan", -2: "italic cyan"}

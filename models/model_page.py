@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 _MATRIX_CLASSES: Final = 20  # with more, the matrix cannot be read and pairs are listed
 _PAIRS: Final = 20
 _LABELS: Final = 60
+_LEAST_WEIGHT: Final = 0.4  # of a word, -1..1; what weighs less is not marked
+_STRONG_WEIGHT: Final = 0.7
 _STYLE: Final = """
 h2 { margin-top: 2.2rem } h3 { margin: 1.4rem 0 .6rem; font-size: 1rem }
 .lead { font-size: 1.25rem }
@@ -30,6 +32,12 @@ figcaption { font-size: .8rem; line-height: 1.35; overflow-wrap: anywhere }
 figcaption .note { font-size: inherit }
 blockquote { margin: 0 0 .2rem; padding: .4rem .6rem; border-left: 3px solid #5b8def;
   background: rgba(91, 141, 239, .09); font-size: .9rem; overflow-wrap: anywhere }
+.why { grid-column: span 2 } .pair { display: flex; gap: 3px }
+.pair img { flex: 1; min-width: 0; max-width: 50% }
+mark { color: inherit; background: none; border-radius: 3px; padding: 0 .12em }
+mark.for { box-shadow: inset 0 -2px #e69f00 }
+mark.strong { background: rgba(230, 159, 0, .5); font-weight: 600; box-shadow: none }
+mark.against { text-decoration: underline dotted #3d9be0 2px; text-underline-offset: 3px }
 .axis { stroke: currentColor; stroke-opacity: .35 }
 .note { opacity: .75; font-size: .9rem }
 svg { max-width: 100%; height: auto } svg text { fill: currentColor; font-size: 12px }
@@ -211,7 +219,27 @@ def _wrong(report: "ModelReport") -> str:
             if missed > len(mine):
                 shown += f", {len(mine)} shown"
             parts.append(f"<h3>{markup.text(figures.name)}: {shown}</h3>{_gallery(mine)}")
-    return "".join(parts)
+    return _legend(report) + "".join(parts) if parts else ""
+
+
+def _legend(report: "ModelReport") -> str:
+    """How to read the explanations, where there are any."""
+    whys = [one for one in report.wrong if one.confidence_without is not None]
+    if not whys:
+        return ""
+    many = "The most confident is" if len(whys) == 1 else f"The {len(whys)} most confident are"
+    sign = (
+        "a <mark class='for strong'>filled</mark> word speaks most for the wrong answer, an "
+        "<mark class='for'>underlined</mark> one less so, a <mark class='against'>dotted</mark> "
+        "one against it"
+        if whys[0].text
+        else "on the second picture, what speaks for the wrong answer has kept its colours and "
+        "most of that is outlined"
+    )
+    return (
+        f"<p class='note'>{many} explained: {sign}. Each part was hidden in turn, and the model "
+        "asked again.</p>"
+    )
 
 
 def _gallery(shown: Iterable["Shown"]) -> str:
@@ -223,16 +251,18 @@ def _gallery(shown: Iterable["Shown"]) -> str:
 
 
 def _card(one: "Shown") -> str:
-    return _figure(one, f"<b>{markup.text(one.answer)}</b> {one.confidence:.0%}")
+    says = f"<b>{markup.text(one.answer)}</b> {one.confidence:.0%}"
+    if one.confidence_without is not None:
+        says += f"; {one.confidence_without:.0%} without {_strongest(one)}"
+    kind = " class='why'" if one.overlay else ""
+    example = _example(one) if one.picture else f"<blockquote>{_marked(one)}</blockquote>"
+    return _figure(one, says, example, kind)
 
 
-def _figure(one: "Shown | LabelError", says: str) -> str:
-    picture = f"<blockquote>{markup.text(one.text)}</blockquote>"
-    if one.picture:
-        picture = f"<img src='{one.picture}' alt='{markup.plain(one.name)}' loading='lazy'>"
+def _figure(one: "Shown | LabelError", says: str, example: str, kind: str = "") -> str:
     name = markup.text(one.name.rsplit("/", 1)[-1])
     return (
-        f"<figure title='{markup.plain(one.name)}'>{picture}"
+        f"<figure{kind} title='{markup.plain(one.name)}'>{example}"
         f"<figcaption>{says}<br><span class='note'>{name}</span></figcaption></figure>"
     )
 
@@ -257,8 +287,45 @@ def _labels(report: "ModelReport") -> str:
 
 def _doubtful(error: "LabelError") -> str:
     where = " <span class='note'>(test)</span>" if error.split == "test" else ""
+    example = (
+        _picture(error) if error.picture else f"<blockquote>{markup.text(error.text)}</blockquote>"
+    )
     return _figure(
         error,
         f"labelled <b>{markup.text(error.given)}</b>{where}<br>looks like "
         f"<b>{markup.text(error.likelier)}</b> {error.likelier_probability:.0%}",
+        example,
     )
+
+
+def _strongest(one: "Shown") -> str:
+    if not one.words:
+        return "its strongest part"
+    word = max(one.words, key=lambda word: word.weight)
+    return f"“{markup.text(word.text)}”"
+
+
+def _picture(one: "Shown | LabelError") -> str:
+    return f"<img src='{one.picture}' alt='{markup.plain(one.name)}' loading='lazy'>"
+
+
+def _example(one: "Shown") -> str:
+    picture = _picture(one)
+    if not one.overlay:
+        return picture
+    drawn = f"<img src='{one.overlay}' alt='why {markup.plain(one.answer)}' loading='lazy'>"
+    return f"<div class='pair'>{picture}{drawn}</div>"
+
+
+def _marked(one: "Shown") -> str:
+    """The text with the words that matter marked; their weights show when pointed at."""
+    parts, done = [], 0
+    for word in one.words:
+        if abs(word.weight) >= _LEAST_WEIGHT:
+            kind = "against" if word.weight < 0 else "for"
+            kind += " strong" if word.weight >= _STRONG_WEIGHT else ""
+            parts.append(markup.plain(one.text[done : word.start]))
+            inner = markup.plain(one.text[word.start : word.end])
+            parts.append(f"<mark class='{kind}' title='{word.weight:+.2f}'>{inner}</mark>")
+            done = word.end
+    return f"<bdi>{''.join(parts)}{markup.plain(one.text[done:])}</bdi>"

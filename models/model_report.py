@@ -1,7 +1,7 @@
 """What a model does on the test examples, for people to look at."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -9,16 +9,21 @@ import numpy as np
 from contracts.manifest import Example
 from models.calibration_report import Bin, expected_calibration_error, reliability
 from models.evaluation import Evaluation
+from models.explained_mistakes import MOST_EXPLAINED, Explain, explained
 from models.label_errors import LabelCheck
 from models.model_page import model_page
+from models.overlay import overlay
 from models.statistics import sentence
-from models.thumbnail import thumbnail
+from models.thumbnail import LARGE, SMALL, encoded
+from serving.explanation import Explanation, PictureExplanation, TextExplanation, WeighedWord
+from serving.preprocess import decode
 from serving.readers import Source
 
 WRONG_PER_CLASS: Final = 10
 RIGHT_SHOWN: Final = 25
 _MOST_WRONG: Final = 200  # of all classes together, so that the page stays of a size to be sent
 _TEXT_CHARACTERS: Final = 300
+_BEFORE_CHARACTERS: Final = 100  # of an excerpt, before the word that it is about
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,9 @@ class Shown:
     confidence: float  # 0..1
     picture: str = ""
     text: str = ""
+    overlay: str = ""  # the picture with what speaks for the answer, where it was asked why
+    words: tuple[WeighedWord, ...] = ()  # the same for a text, in its order
+    confidence_without: float | None = None  # without what speaks most for the answer, 0..1
 
     @property
     def is_right(self) -> bool:
@@ -78,8 +86,10 @@ class ModelReport:
     def as_dict(self) -> dict[str, Any]:
         """For programs: without the pictures, which are at hand elsewhere."""
         document = asdict(self)
-        for shown in (*document["wrong"], *document["right"], *document["labels"]["errors"]):
-            del shown["picture"]
+        for shown in (*document["wrong"], *document["right"]):
+            del shown["picture"], shown["overlay"]
+        for error in document["labels"]["errors"]:
+            del error["picture"]
         return document
 
     def as_html(self) -> str:
@@ -95,19 +105,22 @@ def model_report(
     is_choosy: bool,
     examples: Sequence[Example],
     load: Callable[[Sequence[Example]], Sequence[Source]],
+    explain: Explain,
     epochs: Sequence[dict[str, Any]] = (),
     labels: LabelCheck | None = None,
 ) -> ModelReport:
     """Describe an evaluation; `examples` are its test examples, in its order.
 
     `is_choosy` says whether the model may answer with none of its classes; `load` brings the
-    examples that are shown. `labels` is what was found among those of the whole data set.
+    examples that are shown, and `explain` says of the most confident mistakes why they were made.
+    `labels` is what was found among those of the whole data set.
     """
     is_right, confidence = evaluation.is_right, np.array(evaluation.confidence)
     wrong, right = _chosen(evaluation)
     sources = load([examples[index] for index in (*wrong, *right)])
+    whys = _explained(evaluation, wrong, sources, explain)
     shown = [
-        _shown(evaluation, examples[index], index, source)
+        _shown(evaluation, examples[index], index, source, whys.get(index))
         for index, source in zip((*wrong, *right), sources, strict=True)
     ]
     return ModelReport(
@@ -148,15 +161,54 @@ def _chosen(evaluation: Evaluation) -> tuple[list[int], list[int]]:
     return wrong[:_MOST_WRONG], right[::step][:RIGHT_SHOWN].tolist()
 
 
-def _shown(evaluation: Evaluation, example: Example, index: int, source: Source) -> Shown:
-    return Shown(
+def _explained(
+    evaluation: Evaluation, wrong: Sequence[int], sources: Sequence[Source], explain: Explain
+) -> dict[int, Explanation]:
+    """The most confident mistakes of all classes; `sources` begin with those of `wrong`."""
+    by_index = dict(zip(wrong, sources, strict=False))
+    chosen = sorted(wrong, key=lambda index: -evaluation.confidence[index])[:MOST_EXPLAINED]
+    names = evaluation.classes
+    asked = [(by_index[index], names[evaluation.predicted[index]]) for index in chosen]
+    found = zip(chosen, explained(explain, asked), strict=True)
+    return {index: why for index, why in found if why is not None}
+
+
+def _shown(
+    evaluation: Evaluation, example: Example, index: int, source: Source, why: Explanation | None
+) -> Shown:
+    shown = Shown(
         name=example.source,
         right=evaluation.classes[evaluation.truth[index]],
         answer=evaluation.classes[evaluation.predicted[index]],
         confidence=evaluation.confidence[index],
-        picture="" if isinstance(source, str) else thumbnail(source),
-        text=source[:_TEXT_CHARACTERS] if isinstance(source, str) else "",
+        confidence_without=why.probability_without if why else None,
     )
+    if isinstance(source, str):
+        words = why.words if isinstance(why, TextExplanation) else ()
+        text, words = _excerpt(source, words)
+        return replace(shown, text=text, words=words)
+    form = LARGE if why else SMALL
+    image = decode(source, form)
+    shown = replace(shown, picture=encoded(image, form))
+    if isinstance(why, PictureExplanation):
+        scale = form.size / min(image.size)
+        small = image.resize([max(round(side * scale), 1) for side in image.size])
+        shown = replace(shown, overlay=encoded(overlay(small, why.map, why.box), form))
+    return shown
+
+
+def _excerpt(text: str, words: Sequence[WeighedWord]) -> tuple[str, tuple[WeighedWord, ...]]:
+    """A text's beginning, or a later part if the first word of `words` stands there."""
+    begin = 0
+    if words and words[0].end > _TEXT_CHARACTERS:
+        begin = words[0].start - _BEFORE_CHARACTERS
+    end = begin + _TEXT_CHARACTERS
+    inside = [
+        replace(word, start=word.start - begin, end=word.end - begin)
+        for word in sorted(words, key=lambda word: word.start)
+        if begin <= word.start and word.end <= end
+    ]
+    return text[begin:end], tuple(inside)
 
 
 def _class_figures(evaluation: Evaluation) -> list[ClassFigures]:

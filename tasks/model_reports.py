@@ -1,5 +1,7 @@
 """A model's report, where people and programs find it: in storage, in MLflow and in Prefect."""
 
+from functools import partial
+
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
@@ -10,6 +12,8 @@ from models.evaluation import Evaluation
 from models.label_errors import LabelCheck
 from models.model_report import ModelReport, model_report
 from models.report_page import markdown_text
+from serving.explanation import explain
+from serving.predictor import Predictor
 from tasks import bundles, examples, registry, storage
 from tasks.progress import Progress
 
@@ -21,7 +25,8 @@ def publish_model_report(
 ) -> None:
     """Write the page and its figures. The endpoint serves by then."""
     manifest = storage.read_manifest(project, evaluation.dataset_version)
-    card = bundles.read_card(project, evaluation.model_version)
+    predictor = Predictor.load(bundles.fetch_bundle(project, evaluation.model_version))
+    card = predictor.card
     epochs = progress.job().metrics.get("epochs", []) if progress.job_id else []
     report = model_report(
         project.slug,
@@ -31,6 +36,7 @@ def publish_model_report(
         card.rejection_threshold is not None,
         manifest.select(Split.TEST),
         lambda chosen: examples.sources(manifest, chosen),
+        partial(explain, predictor),
         () if card.recipe == "draft" else epochs,
         labels,
     )

@@ -34,13 +34,13 @@ def shown(text: str, found: dict[str, Any], *, is_terminal: bool = False) -> str
 
 def test_the_words_that_matter_are_marked_and_named() -> None:
     text = "Win a prize, [red]mum[/red]"
-    found = explanation(text, {"prize": 1.0, "Win": 0.3, "a": 0.1, "mum": -0.7})
+    found = explanation(text, {"prize": 1.0, "Win": 0.5, "a": 0.1, "mum": -0.7})
     assert [
         (text[span.start : span.end], span.style) for span in marked(text, found["words"]).spans
     ] == [("Win", "bold underline"), ("prize", "bold black on yellow"), ("mum", "italic cyan")]
     lines = shown(text, found).splitlines()
     assert lines[0].strip() == text
-    assert "for spam: prize 1.00, Win 0.30 (90.0%, 40.0% without the first)" in lines[1]
+    assert "for spam: prize 1.00, Win 0.50 (90.0%, 40.0% without the first)" in lines[1]
     assert "against it: mum 0.70" in lines[1]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,20 @@ from PIL import Image
 from contracts.manifest import Example
 from models.calibration_report import expected_calibration_error, reliability
 from models.evaluation import Evaluation
+from models.explained_mistakes import MOST_EXPLAINED, explained
 from models.label_errors import LabelCheck, LabelError
 from models.model_report import RIGHT_SHOWN, WRONG_PER_CLASS, ModelReport, model_report
+from serving.explanation import (
+    Explanation,
+    PictureExplanation,
+    TextExplanation,
+    WeighedWord,
+    explain,
+)
+from serving.predictor import Predictor
 from serving.readers import Source
+from serving.wording import words_of
+from tests.serving.conftest import colour_card, colour_graph
 
 CLASSES = ("cat", "dog <img src=x onerror=alert(1)>", "owl")
 
@@ -54,7 +66,21 @@ def reported(found: Evaluation, source: Source, **more: Any) -> ModelReport:
     def load(chosen: Sequence[Example]) -> list[Source]:
         return [source] * len(chosen)
 
+    more = {"explain": made_up} | more
     return model_report("me_pets", found, "net", 1.3, True, examples(found), load, **more)
+
+
+def made_up(source: Source, class_name: str) -> Explanation:
+    """Something of the right form for any class."""
+    if not isinstance(source, str):
+        heat = np.eye(14, dtype=np.float32)
+        return PictureExplanation(class_name, 0.9, 0.1, heat, (0.0, 0.0, 1.0, 1.0))
+    words = words_of(source)
+    weighed = [
+        WeighedWord(word.text, word.start, word.end, round(1 - 2 * place / len(words), 3))
+        for place, word in enumerate(words)
+    ]
+    return TextExplanation(class_name, 0.9, 0.1, tuple(weighed), 1, len(source))
 
 
 @pytest.fixture
@@ -124,6 +150,41 @@ def test_no_text_breaks_out_of_the_page(text: str) -> None:
     page.feed(reported(evaluation(30), text, labels=labels).as_html())
     assert "script" not in page.tags
     assert not page.addresses
+
+
+def test_the_most_confident_mistakes_are_explained_by_the_model_itself(picture: Path) -> None:
+    predictor = Predictor(colour_card(classes=CLASSES), colour_graph())
+    report = reported(evaluation(600), picture, explain=partial(explain, predictor))
+    whys = [shown for shown in report.wrong if shown.overlay]
+    assert len(whys) == MOST_EXPLAINED == len(report.wrong)
+    assert report.as_html().count("<div class='pair'>") == MOST_EXPLAINED
+    document = report.as_dict()
+    assert "overlay" not in document["wrong"][0]
+    assert document["wrong"][0]["confidence_without"] is not None
+    assert not any(shown.overlay for shown in report.right)
+
+
+def test_no_more_are_explained_than_there_is_time_for(picture: Path) -> None:
+    asked = [(picture, CLASSES[0])] * 5
+    assert explained(made_up, asked, most_seconds=0) == [None] * 5
+    assert None not in explained(made_up, asked)
+
+
+def test_of_a_long_text_the_part_that_matters_is_shown() -> None:
+    text = "filler " * 200 + "<b>prize</b> " + "filler " * 200
+
+    def why(source: Source, class_name: str) -> Explanation:
+        start = text.index("prize")
+        words = (WeighedWord("prize", start, start + 5, 1.0), WeighedWord("filler", 0, 6, -0.5))
+        return TextExplanation(class_name, 0.9, 0.2, words, 1, len(text))
+
+    report = reported(evaluation(30), text, explain=why)
+    for shown in report.wrong:
+        (word,) = shown.words
+        assert shown.text[word.start : word.end] == "prize"
+    page = report.as_html()
+    assert "&lt;b&gt;<mark class='for strong' title='+1.00'>prize</mark>&lt;/b&gt;" in page
+    assert "20% without “<bdi>prize</bdi>”" in page
 
 
 def test_many_classes_are_listed_by_pairs(picture: Path) -> None:
