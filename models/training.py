@@ -223,7 +223,7 @@ class _Solved:
     val_accuracy: float
 
 
-Heads = dict[str, _Solved]  # by backbone
+Heads = dict[tuple[str, bool], _Solved]  # by backbone, and whether classes are weighted
 
 
 def _solved(module: FineTuning, learn: ExampleSet, check: ExampleSet) -> _Solved:
@@ -254,10 +254,10 @@ def _solve_head(
     A random head would send noise through the pretrained blocks (Kumar et al. 2022). It is a convex
     problem, so it is solved rather than trained.
     """
-    started, backbone = time.monotonic(), keeper.recipe.backbone
-    if backbone not in heads:
-        heads[backbone] = _solved(module, learn, check)
-    found = heads[backbone]
+    started, key = time.monotonic(), (keeper.recipe.backbone, keeper.recipe.class_weights)
+    if key not in heads:
+        heads[key] = _solved(module, learn, check)
+    found = heads[key]
     keeper.whole_head = found.whole_head
     set_head(module.classifier, found.head.weight, found.head.bias)
     solved = EpochResult(

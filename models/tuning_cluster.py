@@ -6,6 +6,7 @@ they need neither the pictures' files nor any access to storage.
 
 import logging
 import os
+import socket
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from models.recipe import Recipe
 from models.trials import Job, Report, TrialRunner
 from models.tuning import Search
 
+_KNOCK_SECONDS: Final = 5.0
 LOCAL: Final = "local"  # a Ray of its own on this machine, for as long as the search takes
 _POLL_SECONDS: Final = 0.2
 _PIXELS: Final = "pixels"  # folder of decoded pictures, see `models.fitting`
@@ -126,6 +128,13 @@ def run_on_cluster(
         _Pool(search, Shipment.packed(search.recipe, parts, weights, folder)).run()
 
 
+def _knock(address: str) -> None:
+    """Raise `OSError` at once where nothing listens: Ray itself goes on trying for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
+
+
 @contextmanager
 def _connected(address: str) -> Iterator[None]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -133,8 +142,9 @@ def _connected(address: str) -> Iterator[None]:
         {"include_dashboard": False} if address == LOCAL else {"address": address}
     )
     try:
+        _knock(address)
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **where)
-    except (ConnectionError, ImportError, RuntimeError, ValueError) as error:
+    except (OSError, ImportError, RuntimeError, ValueError) as error:
         raise InvalidRequest(
             f"no Ray cluster answers at {address!r}: {error}",
             fix="set EXEMPLAR_TUNING_CLUSTER to local, auto, HOST:PORT or ray://HOST:PORT",
