@@ -24,7 +24,7 @@ class Recipe:
     name: str = "balanced"
     backbone: str = "mobilenet_v2"  # a key of models.zoo.ZOO
     epochs: int = 8  # of stage 2; one epoch sees every training example once
-    unfrozen_blocks: int = 5  # counted from the backbone's end; 0 leaves stage 1's model
+    unfrozen_blocks: int = 8  # counted from the backbone's end; 0 leaves stage 1's model
     solve_head: bool = True  # stage 1; only of use with pretrained weights
     batch_size: int = 32  # examples per step, on all devices together
     optimizer: str = "adamw"  # or "sgd", with momentum
@@ -45,7 +45,7 @@ class Recipe:
     label_smoothing: float = 0.0
     dropout: float = 0.2  # 0..1, of the features before the classifier
     freeze_batch_norm: bool = True  # keep pretrained statistics: small batches spoil them
-    smallest_crop: float = 0.6  # 0..1, least share of the picture's area a training crop keeps
+    smallest_crop: float = 0.5  # 0..1, least share of the picture's area a training crop keeps
     flip: bool = True  # mirror half of the training pictures; off where left and right differ
     rotation: float = 0.0  # degrees, largest turn either way
     jitter: float = 0.2  # 0..1, largest relative change of brightness and of contrast
@@ -181,13 +181,13 @@ RECIPES: Final[dict[str, Recipe]] = {
     recipe.name: recipe
     for recipe in (
         _BALANCED,
-        replace(_BALANCED, name="fast", epochs=4, unfrozen_blocks=3, kept_views=2),
+        replace(
+            _BALANCED, name="fast", epochs=4, unfrozen_blocks=3, smallest_crop=0.6, kept_views=2
+        ),
         replace(
             _BALANCED,
             name="accurate",
             epochs=12,
-            unfrozen_blocks=8,
-            smallest_crop=0.5,
             kept_views=6,
             patience=12,
         ),
@@ -200,6 +200,7 @@ RECIPES: Final[dict[str, Recipe]] = {
             learning_rate=2e-3,
             head_learning_rate=2e-3,
             freeze_batch_norm=False,
+            smallest_crop=0.6,
             patience=10,
         ),
         # What is usual elsewhere, to compare with: a new head on a frozen network, ...
@@ -210,6 +211,7 @@ RECIPES: Final[dict[str, Recipe]] = {
             solve_head=False,
             head_learning_rate=1e-3,
             schedule="plateau",
+            smallest_crop=0.6,
             kept_views=2,
             patience=6,
         ),
