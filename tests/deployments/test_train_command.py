@@ -99,6 +99,7 @@ def test_train_waits_and_prints_one_object(
         "endpoint": "http://127.0.0.1/predict/ann/cats",
         "kind": "image",
         "baseline": None,
+        "tuning": {},
     }
     assert "20 were stored already" in done.err
 

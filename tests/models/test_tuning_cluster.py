@@ -28,11 +28,17 @@ class Killing(Watcher):
         if not self.killed:
             self.killed = True
             mine = psutil.Process().children(recursive=True)
-            workers = [one for one in mine if "_Worker.run" in one.name() + str(one.cmdline())]
-            workers[0].send_signal(signal.SIGKILL)
+            next(one for one in mine if _is_worker(one)).send_signal(signal.SIGKILL)
 
     def ended(self, trial: Trial, ended: Sequence[Trial]) -> None:
         self.states.append(trial.state)
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return "_Worker.run" in process.name() + str(process.cmdline())
+    except psutil.Error:  # ended meanwhile
+        return False
 
 
 def test_trials_run_on_a_cluster_that_loses_one_and_sees_no_file(tmp_path: Path) -> None:
