@@ -154,9 +154,8 @@ class FineTuning(lightning.LightningModule):
         _show(self.trainer.train_dataloader, self.current_epoch)
         if self.current_epoch == stage.first_epoch:
             if self.recipe.find_rates:
-                # One process decides: the others have seen other examples.
-                found = self._tested_scale() if self.trainer.is_global_zero else 0.0
-                self.rate_scale.fill_(self.trainer.strategy.broadcast(found))
+                # All processes test, as batch norm may need them all; the first one's word counts.
+                self.rate_scale.fill_(self.trainer.strategy.broadcast(self._tested_scale()))
             optimizer = self.trainer.optimizers[0]
             for group in optimizer.param_groups:
                 share = self._rate_share(self.global_step)

@@ -14,6 +14,14 @@ from models.recipe import Recipe
 
 Space = Mapping[str, BaseDistribution]
 
+_VIEWS: Final[Space] = {
+    "smallest_crop": FloatDistribution(0.3, 1.0),
+    "rotation": FloatDistribution(0.0, 20.0),
+    "jitter": FloatDistribution(0.0, 0.4),
+    "erasing": FloatDistribution(0.0, 0.5),
+    "flip": CategoricalDistribution((True, False)),
+}
+
 # Ranges hold what is sensible around the built-in recipes: a wider one costs trials.
 PICTURES: Final[Space] = {
     "epochs": IntDistribution(2, 12),
@@ -23,11 +31,7 @@ PICTURES: Final[Space] = {
     "head_learning_rate": FloatDistribution(1e-5, 1e-3, log=True),
     "weight_decay": FloatDistribution(1e-3, 0.3, log=True),
     "dropout": FloatDistribution(0.0, 0.5),
-    "smallest_crop": FloatDistribution(0.3, 1.0),
-    "rotation": FloatDistribution(0.0, 20.0),
-    "jitter": FloatDistribution(0.0, 0.4),
-    "erasing": FloatDistribution(0.0, 0.5),
-    "flip": CategoricalDistribution((True, False)),
+    **_VIEWS,
 }
 
 TEXTS: Final[Space] = {
@@ -48,11 +52,7 @@ FROM_SCRATCH: Final[Space] = {
     "weight_decay": FloatDistribution(1e-3, 0.3, log=True),
     "label_smoothing": FloatDistribution(0.0, 0.2),
     "dropout": FloatDistribution(0.0, 0.5),
-    "smallest_crop": FloatDistribution(0.3, 1.0),
-    "rotation": FloatDistribution(0.0, 20.0),
-    "jitter": FloatDistribution(0.0, 0.4),
-    "erasing": FloatDistribution(0.0, 0.5),
-    "flip": CategoricalDistribution((True, False)),
+    **_VIEWS,
 }
 
 
