@@ -21,6 +21,7 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/cfn-lint deployments/*.yaml
+	$(BIN)/hadolint serving/Dockerfile
 
 test: setup
 	$(BIN)/python -m pytest

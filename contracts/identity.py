@@ -51,6 +51,13 @@ class Project:
         """
         return _cut(f"{stack}-infer_{self.slug}", FUNCTION_NAME_MAX)
 
+    def image_function_name(self, stack: str = "exemplar") -> str:
+        """Name of the function that holds a model too large for a zip, cut as `function_name` is.
+
+        A function's package type cannot change, so the function with the endpoint forwards to it.
+        """
+        return _cut(f"{stack}-image_{self.slug}", FUNCTION_NAME_MAX)
+
     def trainer_role_name(self, stack: str = "exemplar") -> str:
         """Name of the role and instance profile of the project's training machines.
 

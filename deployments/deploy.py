@@ -67,6 +67,10 @@ class StackOutputs:
     trainer_boundary_arn: str = ""
     trainer_secret_arn: str = ""
     training_policy_arn: str = ""
+    image_builder: str = ""  # these are empty for a stack without large models
+    image_repository: str = ""
+    forward_role_arn: str = ""
+    large_model_policy_arn: str = ""
     has_changed: bool = False
 
 
@@ -141,5 +145,9 @@ def _outputs(stack: Stack, code_bucket: str, *, has_changed: bool) -> StackOutpu
         trainer_boundary_arn=values.get("TrainerBoundaryArn", ""),
         trainer_secret_arn=values.get("TrainerSecretArn", ""),
         training_policy_arn=values.get("TrainingPolicyArn", ""),
+        image_builder=values.get("ImageBuilder", ""),
+        image_repository=values.get("ImageRepository", ""),
+        forward_role_arn=values.get("ForwardRoleArn", ""),
+        large_model_policy_arn=values.get("LargeModelPolicyArn", ""),
         has_changed=has_changed,
     )

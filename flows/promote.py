@@ -3,8 +3,9 @@
 from prefect import flow
 
 from contracts.identity import Project
+from contracts.limits import MIB
 from contracts.status import Stage
-from models.champion import Decision, decide
+from models.champion import Decision, Rule, decide
 from tasks.label_check import find_label_errors
 from tasks.model_reports import publish_model_report
 from tasks.progress import Progress
@@ -12,6 +13,7 @@ from tasks.records import publish_decision, record_release
 from tasks.registry import register
 from tasks.release import release
 from tasks.scoring import score, score_champion
+from tasks.settings import settings
 
 
 @flow(timeout_seconds=1_800)
@@ -30,8 +32,11 @@ def promote(
     with progress.stage(stage, "comparing with what serves now"):
         candidate = score(owner, model_version, dataset_version)
         champion = score_champion(owner, dataset_version)
-        decision = decide(candidate, champion)
+        rule = Rule(max_bundle_bytes=settings().max_bundle_mib * MIB)
+        decision = decide(candidate, champion, rule)
         if decision.promote:
+            if candidate.bundle_size_bytes > settings().zip_bundle_mib * MIB:
+                progress.within(stage, 0.3, "packing a large model, which takes some minutes")
             released = release(owner, model_version, dataset_version)
             record_release(owner, candidate, decision, released, progress)
         publish_decision(candidate, champion, decision, progress)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.errors import ExemplarError, NotFound
 from contracts.identity import Project
+from lambdas.function_url import response
 from serving.access import KeyCheck
 from serving.predictor import Predictor
 from serving.request import question_of
@@ -72,7 +73,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         status, body = 500, hidden.as_dict()
     body |= {"request_id": request_id, "model_version": _version()}
     _log_line(request_id, status, body, time.perf_counter() - started)
-    return body if "requestContext" not in event else _response(status, body)
+    return body if "requestContext" not in event else response(status, body)
 
 
 def _answer(event: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,14 +110,6 @@ def _version() -> str:
         return predictor().card.model_version
     except ExemplarError:
         return ""
-
-
-def _response(status: int, body: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "statusCode": status,
-        "headers": {"content-type": "application/json", "cache-control": "no-store"},
-        "body": json.dumps(body, ensure_ascii=False),
-    }
 
 
 def _log_line(request_id: str, status: int, body: dict[str, Any], seconds: float) -> None:

@@ -89,6 +89,13 @@ def pack_of(model: str) -> Pack:
         ) from error
 
 
+def weight_bytes(model: str) -> int:
+    """Size of a packed model's weights. Raises `InvalidRequest` where it has not been fetched."""
+    pack_of(model)
+    with zipfile.ZipFile(pack_path(model)) as archive:
+        return archive.getinfo(TENSORS_FILE).file_size
+
+
 def check_files(hub_id: str, sizes: Mapping[str, int]) -> None:
     """Raise `InvalidRequest` unless a model's files, by their sizes in bytes, are those needed."""
     if CONFIG_FILE not in sizes:

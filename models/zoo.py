@@ -164,7 +164,16 @@ def _backbone(
     pool: Pool = pooled,
 ) -> Backbone:
     form = FORMS[name]
-    return Backbone(name, form.feature_dim, form.preprocessing, form.has_weights, build, load, pool)
+    return Backbone(
+        name,
+        form.feature_dim,
+        form.preprocessing,
+        form.has_weights,
+        form.parameters,
+        build=build,
+        load=load,
+        pool=pool,
+    )
 
 
 _Taken = Callable[[Any], nn.Sequential]  # a torchvision model to its blocks

@@ -1,9 +1,10 @@
 """Bundles between this machine and S3."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Final
 
 from contracts import keys
 from contracts.archive import write_zip
@@ -13,6 +14,8 @@ from contracts.keys import ProjectKeys
 from models.bundle_writer import write_bundle
 from tasks import storage
 from tasks.settings import settings
+
+ROOT: Final = Path(__file__).parent.parent
 
 
 def publish_bundle(
@@ -40,6 +43,11 @@ def fetch_bundle(project: Project, model_version: str) -> Path:
     return folder
 
 
+def size_bytes(bundle: Path) -> int:
+    """Of all files in a bundle's folder."""
+    return sum(file.stat().st_size for file in bundle.iterdir())
+
+
 def _fetch(project: Project, model_version: str, target: Path) -> None:
     if not target.exists():
         with storage.replacing(target) as partial:
@@ -55,14 +63,47 @@ def read_card(project: Project, model_version: str) -> ModelCard:
 @contextmanager
 def function_zip(bundle: Path) -> Iterator[Path]:
     """The inference function's package: handler, serving code and the bundle itself."""
-    root = Path(__file__).parent.parent
-    sources = [root / "lambdas" / "__init__.py", root / "lambdas" / "predict.py"]
-    sources += sorted((root / "serving").glob("*.py")) + sorted((root / "contracts").glob("*.py"))
-    entries: list[tuple[str, bytes | Path]] = [
-        (source.relative_to(root).as_posix(), source) for source in sources
-    ]
     card = ModelCard.from_json((bundle / CARD_FILE).read_bytes())
-    entries += [(f"bundle/{name}", bundle / name) for name in card.files]
+    packed = [(f"bundle/{name}", bundle / name) for name in card.files]
+    with _zipped([*serving_code(), *packed]) as archive:
+        yield archive
+
+
+@contextmanager
+def forwarder_zip() -> Iterator[Path]:
+    """The package of a version that forwards to a function with a container image."""
+    with _zipped(_code(("forward.py",), ("contracts",))) as archive:
+        yield archive
+
+
+def serving_code() -> list[tuple[str, Path]]:
+    """What answers beside a bundle, by its name below the function's root."""
+    return _code(("predict.py",), ("serving", "contracts"))
+
+
+def shared_configuration(project: Project) -> dict[str, Any]:
+    """What every function of a project is told: whose keys open it."""
+    return {
+        "Environment": {
+            "Variables": {
+                "EXEMPLAR_TABLE": settings().table,
+                "EXEMPLAR_USER": project.user,
+                "EXEMPLAR_PROJECT": project.name,
+            }
+        }
+    }
+
+
+def _code(handlers: tuple[str, ...], packages: tuple[str, ...]) -> list[tuple[str, Path]]:
+    own = ("__init__.py", "function_url.py", *handlers)
+    sources = [ROOT / "lambdas" / name for name in own]
+    for package in packages:
+        sources += sorted((ROOT / package).glob("*.py"))
+    return [(source.relative_to(ROOT).as_posix(), source) for source in sources]
+
+
+@contextmanager
+def _zipped(entries: Iterable[tuple[str, Path]]) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch) / "function.zip"
         write_zip(entries, target)

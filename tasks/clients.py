@@ -13,7 +13,9 @@ from lambdas.state import State
 from tasks.settings import settings
 
 if TYPE_CHECKING:
+    from mypy_boto3_codebuild import CodeBuildClient
     from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ecr import ECRClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
 
@@ -80,6 +82,18 @@ def functions() -> "LambdaClient":
 def ec2() -> "EC2Client":
     """For looking after training machines."""
     return session().client("ec2")
+
+
+@cache
+def builds() -> "CodeBuildClient":
+    """For container images of large models."""
+    return session().client("codebuild")
+
+
+@cache
+def images() -> "ECRClient":
+    """Where container images lie."""
+    return session().client("ecr")
 
 
 @cache

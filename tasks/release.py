@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from botocore.exceptions import ClientError
 from prefect import task
 from prefect.logging import get_run_logger
 
 from contracts.errors import Unavailable
 from contracts.identity import Project
 from contracts.keys import ProjectKeys
+from contracts.limits import MIB
 from contracts.manifest import Split
+from lambdas.forward import TARGET, WAIT
 from serving.readers import Source
-from tasks import bundles, clients, examples, storage
+from tasks import bundles, clients, examples, functions, images, storage
 from tasks.settings import settings
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 LIVE = "live"
 _SMOKE_EXAMPLES = 3
 _SMOKE_TIMEOUT_SECONDS = 60.0
+_FORWARD_MEMORY_MIB = 256
+_FORWARD_MARGIN_SECONDS = 10  # for the other function's start
+_LONGEST_TIMEOUT_SECONDS = 900  # Lambda's
 
 
 @dataclass(frozen=True)
@@ -61,67 +65,48 @@ def release(project: Project, model_version: str, dataset_version: str) -> Relea
 
 
 def _publish(project: Project, model_version: str) -> str:
-    """Return the Lambda version that holds this bundle; the same bundle gives the same one."""
-    name = project.function_name(settings().stack)
-    key = ProjectKeys(project).bundle(model_version, "function.zip")
-    with bundles.function_zip(bundles.fetch_bundle(project, model_version)) as archive:
-        storage.put_file(key, archive)
-    bucket = settings().bucket
-    client = clients.functions()
-    if _exists(client, name):
-        _wait(client, name)
-        client.update_function_configuration(FunctionName=name, **_configuration(project))
-        _wait(client, name)
-        client.update_function_code(FunctionName=name, S3Bucket=bucket, S3Key=key)
+    """Return the Lambda version that answers with this bundle; the same one gives the same."""
+    bundle = bundles.fetch_bundle(project, model_version)
+    configuration = _configuration(project)
+    if bundles.size_bytes(bundle) <= settings().zip_bundle_mib * MIB:
+        package = bundles.function_zip(bundle)
     else:
-        client.create_function(
-            FunctionName=name,
-            Code={"S3Bucket": bucket, "S3Key": key},
-            **_configuration(project),
-        )
-    _wait(client, name)
-    published = client.publish_version(FunctionName=name, Description=model_version)
-    client.get_waiter("published_version_active").wait(
-        FunctionName=name, Qualifier=published["Version"], WaiterConfig=_poll()
+        configuration = _forwarding(project, images.publish(project, model_version, bundle))
+        package = bundles.forwarder_zip()
+    key = ProjectKeys(project).bundle(model_version, "function.zip")
+    with package as archive:
+        storage.put_file(key, archive)
+    return functions.publish(
+        project.function_name(settings().stack),
+        {"S3Bucket": settings().bucket, "S3Key": key},
+        configuration,
+        description=model_version,
     )
-    return published["Version"]
 
 
 def _configuration(project: Project) -> dict[str, Any]:
     current = settings()
-    return {
+    return bundles.shared_configuration(project) | {
         "Runtime": current.runtime,
         "Role": current.inference_role_arn,
         "Handler": "lambdas.predict.handler",
         "Layers": [current.inference_layer_arn],
         "MemorySize": current.function_memory_mib,
         "Timeout": current.function_timeout_seconds,
-        "Environment": {
-            "Variables": {
-                "EXEMPLAR_TABLE": current.table,
-                "EXEMPLAR_USER": project.user,
-                "EXEMPLAR_PROJECT": project.name,
-            }
-        },
     }
 
 
-def _exists(client: "LambdaClient", name: str) -> bool:
-    try:
-        client.get_function_configuration(FunctionName=name)
-    except client.exceptions.ResourceNotFoundException:
-        return False
-    return True
-
-
-def _wait(client: "LambdaClient", name: str) -> None:
-    client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig=_poll())
-    client.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig=_poll())
-
-
-def _poll() -> Any:
-    """The waiters' default of one to five seconds would be most of a release's time."""
-    return {"Delay": 0.2, "MaxAttempts": 300}
+def _forwarding(project: Project, target: str) -> dict[str, Any]:
+    """Of a version that only passes on: a small one, which waits longer than the other runs."""
+    wait = settings().function_timeout_seconds + _FORWARD_MARGIN_SECONDS
+    return _configuration(project) | {
+        "Role": settings().forward_role_arn,
+        "Handler": "lambdas.forward.handler",
+        "Layers": [],
+        "MemorySize": _FORWARD_MEMORY_MIB,
+        "Timeout": min(wait + 1, _LONGEST_TIMEOUT_SECONDS),
+        "Environment": {"Variables": {TARGET: target, WAIT: str(wait)}},
+    }
 
 
 def _live_version(project: Project) -> str | None:
@@ -259,14 +244,15 @@ def _call_until_right(
 
 
 def _prune_versions(project: Project) -> None:
-    """Delete all but the newest function versions, never the live one."""
-    client, name = clients.functions(), project.function_name(settings().stack)
-    live = _live_version(project)
-    pages = client.get_paginator("list_versions_by_function").paginate(FunctionName=name)
-    versions = [v["Version"] for page in pages for v in page["Versions"] if v["Version"].isdigit()]
-    for version in sorted(versions, key=int)[: -settings().kept_versions]:
-        if version != live:
-            try:
-                client.delete_function(FunctionName=name, Qualifier=version)
-            except ClientError as error:  # the next release tries again
-                get_run_logger().warning("version %s was not deleted: %s", version, error)
+    """Delete all but the newest function versions, never the live one, and what only they used."""
+    name, live = project.function_name(settings().stack), _live_version(project)
+    versions = functions.versions(name)
+    old = versions[: -settings().kept_versions]
+    kept = versions[-settings().kept_versions :]
+    for version in old:
+        number = version["Version"]
+        if number == live or not functions.delete_version(name, number):
+            kept.append(version)
+    if settings().image_builder:
+        variables = [version.get("Environment", {}).get("Variables", {}) for version in kept]
+        images.prune(project, [found[TARGET] for found in variables if TARGET in found])

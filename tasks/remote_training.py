@@ -18,11 +18,13 @@ from prefect.states import Cancelling
 from contracts.errors import ExemplarError, InvalidRequest, split_fix
 from contracts.estimate import Estimate, Machine, estimate, paced_recipe
 from contracts.hub_names import is_hub_model
+from contracts.limits import MIB
 from contracts.requests import DEFAULT_MODELS
 from contracts.status import Stage
 from contracts.turns import TURNS, queue_of
 from lambdas.orchestrator import job_tags
 from models.backbones import form_named
+from models.bundle_size import likely_bytes
 from models.recipe import Recipe
 from tasks import billing, clients, registry, storage
 from tasks.billing import BudgetExceeded
@@ -70,8 +72,20 @@ def resolved(progress: Progress, model: str, recipe: str) -> str:
             f"model {model!r} cannot learn from a project of kind {kind}",
             fix=f"use {DEFAULT_MODELS[kind]!r}, or leave the model out",
         )
+    _refuse_unservable(model)
     Recipe.of(recipe, kind)
     return model
+
+
+def _refuse_unservable(model: str) -> None:
+    size, most = likely_bytes(model) / MIB, settings().max_bundle_mib
+    if size > most:
+        is_zip = not settings().image_builder
+        raise InvalidRequest(
+            f"model {model!r} would be served as {size:,.0f} MiB, and at most {most:,} fit",
+            fix="use a smaller one, such as 'resnet50'"
+            + (", or have the system deployed with --large-models on AWS" if is_zip else ""),
+        )
 
 
 # No retry: the same idempotency key would give the same run; `await_training` bounds attempts.

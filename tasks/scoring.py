@@ -28,7 +28,7 @@ def score(project: Project, model_version: str, dataset_version: str) -> Evaluat
         manifest_version=dataset_version,
         examples=test,
         sources=examples.sources(manifest, test),
-        bundle_size_bytes=sum(file.stat().st_size for file in folder.iterdir()),
+        bundle_size_bytes=bundles.size_bytes(folder),
     )
     storage.put(key, evaluation.to_json(), "application/json")
     return evaluation

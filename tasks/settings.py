@@ -26,6 +26,17 @@ class Settings(BaseSettings):
     function_url_base: str = Field(
         "", description="serve function URLs by path below this address, e.g. on a laptop"
     )
+    zip_bundle_mib: int = Field(
+        110, ge=0, le=240, description="largest in a zip; Lambda takes 250, the layer is 134"
+    )
+    image_bundle_mib: int = Field(
+        1_024, ge=1, le=2_048, description="largest bundle in a container image"
+    )
+    image_builder: str = Field(
+        "", description="CodeBuild project for larger bundles; empty refuses them"
+    )
+    image_repository: str = Field("", description="ECR repository that it pushes to")
+    forward_role_arn: str = Field("", description="of functions that forward to an image")
     code_bucket: str = Field("", description="where training machines find what they install")
     trainer_boundary_arn: str = Field(
         "", description="upper bound of projects' training roles; empty makes no roles"
@@ -62,6 +73,11 @@ class Settings(BaseSettings):
         None, gt=0, description="most a user's trainings may cost in a calendar month (UTC)"
     )
     kept_versions: int = Field(5, ge=2, description="Lambda versions kept per project")
+
+    @property
+    def max_bundle_mib(self) -> int:
+        """Largest bundle that can be served."""
+        return self.image_bundle_mib if self.image_builder else self.zip_bundle_mib
 
 
 @cache

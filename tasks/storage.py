@@ -49,6 +49,11 @@ def get(key: str) -> bytes:
         raise
 
 
+def delete(key: str) -> None:
+    """Remove one object; none is no error."""
+    clients.s3().delete_object(Bucket=settings().bucket, Key=key)
+
+
 def exists(key: str) -> bool:
     """Whether an object is there."""
     try:

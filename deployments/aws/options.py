@@ -77,6 +77,15 @@ class DeployOptions:
     max_training_hours: Annotated[
         int, Parameter(help="No machine lives longer, whatever happens.")
     ] = 24
+    large_models: Annotated[
+        bool,
+        Parameter(
+            help="Serve models too large for a function's zip as container images, which CodeBuild "
+            "builds.",
+            negative="",
+            show_default=False,
+        ),
+    ] = False
     alert_email: Annotated[
         str, _option("Who is told of failures and of costs; without it there are no alarms.")
     ] = ""

@@ -120,17 +120,19 @@ def _machines(account: Account, stack: str, states: tuple[str, ...]) -> Iterator
 def _functions(account: Account, stack: str) -> Iterator[str]:
     for page in account.client("lambda").get_paginator("list_functions").paginate():
         names = (str(function["FunctionName"]) for function in page["Functions"])
-        yield from (name for name in names if name.startswith(f"{stack}-infer_"))
+        yield from (name for name in names if name.startswith(_function_prefixes(stack)))
 
 
 def _log_groups(account: Account, stack: str) -> Iterator[str]:
-    pages = (
-        account.client("logs")
-        .get_paginator("describe_log_groups")
-        .paginate(logGroupNamePrefix=f"/aws/lambda/{stack}-infer_")
-    )
-    for page in pages:
-        yield from (str(group["logGroupName"]) for group in page["logGroups"])
+    pages = account.client("logs").get_paginator("describe_log_groups")
+    for prefix in _function_prefixes(stack):
+        for page in pages.paginate(logGroupNamePrefix=f"/aws/lambda/{prefix}"):
+            yield from (str(group["logGroupName"]) for group in page["logGroups"])
+
+
+def _function_prefixes(stack: str) -> tuple[str, ...]:
+    """Of functions that promotions make: endpoints, and large models behind them."""
+    return (f"{stack}-infer_", f"{stack}-image_")
 
 
 def _roles(account: Account, stack: str) -> Iterator[str]:

@@ -79,6 +79,7 @@ class Plan:
             ("region", self.account.region),
             ("stack", options.stack),
             ("trainings", machines),
+            ("large models", "container images" if options.large_models else "refused"),
             ("Prefect", options.prefect_api_url),
             ("MLflow", options.mlflow_tracking_uri),
             ("alerts", options.alert_email or "nobody (no alarms, no budget)"),
@@ -91,6 +92,7 @@ class Plan:
             "AlertEmail": options.alert_email,
             "MonthlyBudgetDollars": str(options.monthly_budget),
             "MaxTrainingHours": str(options.max_training_hours),
+            "LargeModels": "images" if options.large_models else "none",
         }
         if network:
             chosen |= {
@@ -129,7 +131,16 @@ def deploy_system(plan: Plan, cache: Path, say: Say) -> Deployed:
         outputs=outputs,
         env_file=path.resolve(),
         release=release,
-        policies=tuple(filter(None, [outputs.deployer_policy_arn, outputs.training_policy_arn])),
+        policies=tuple(
+            filter(
+                None,
+                [
+                    outputs.deployer_policy_arn,
+                    outputs.large_model_policy_arn,
+                    outputs.training_policy_arn,
+                ],
+            )
+        ),
         workers=_worker_commands(plan),
     )
 
@@ -155,6 +166,9 @@ def environment(plan: Plan, outputs: StackOutputs) -> dict[str, str]:
         "EXEMPLAR_INFERENCE_ROLE_ARN": outputs.inference_role_arn,
         "EXEMPLAR_INFERENCE_LAYER_ARN": outputs.inference_layer_arn,
         "EXEMPLAR_RUNTIME": f"python{_python(plan.account)}",
+        "EXEMPLAR_IMAGE_BUILDER": outputs.image_builder,
+        "EXEMPLAR_IMAGE_REPOSITORY": outputs.image_repository,
+        "EXEMPLAR_FORWARD_ROLE_ARN": outputs.forward_role_arn,
         "EXEMPLAR_TRAINER_BOUNDARY_ARN": outputs.trainer_boundary_arn,
         "EXEMPLAR_TRAINER_SECRET_ARN": outputs.trainer_secret_arn,
         "EXEMPLAR_SOURCE": str(ROOT),

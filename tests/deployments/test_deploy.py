@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
+import yaml
 
 from contracts.archive import write_zip
 from contracts.errors import ExemplarError, InvalidName
@@ -314,3 +315,28 @@ def test_stack_names_that_resources_could_not_bear_are_refused(tmp_path: Path) -
     for name in ["", "Url", "url-shop", "a_b", "a" * 21, "1a", "-a", "a-", "a\n"]:
         with pytest.raises(InvalidName, match="stack name"):
             DeploySettings(tmp_path, "http://127.0.0.1:1/api", stack=name)
+
+
+def test_a_stack_with_large_models_builds_images_that_only_its_functions_take(
+    session: boto3.Session, settings: DeploySettings
+) -> None:
+    outputs = deploy(replace(settings, parameters={"LargeModels": "images"}), session)
+    repository = session.client("ecr").describe_repositories(
+        repositoryNames=[outputs.image_repository]
+    )["repositories"][0]
+    assert repository["imageTagMutability"] == "IMMUTABLE"
+    (project,) = session.client("codebuild").batch_get_projects(names=[outputs.image_builder])[
+        "projects"
+    ]
+    (variable,) = project["environment"]["environmentVariables"]
+    assert variable["name"] == "REPOSITORY"
+    assert variable["value"].endswith(f"/{outputs.image_repository}")
+    commands = yaml.safe_load(project["source"]["buildspec"])["phases"]["build"]["commands"]
+    assert [command.split("|")[-1].split()[:2] for command in commands] == [
+        ["docker", "login"],
+        ["docker", "build"],
+        ["docker", "push"],
+    ]
+    assert ":role/" in outputs.forward_role_arn
+    assert ":policy/" in outputs.large_model_policy_arn
+    assert not deploy(settings, session).image_builder

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,3 +80,12 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Painter:
         return folder
 
     return write
+
+
+@pytest.fixture(scope="session")
+def trained(stack: Any, digits: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A project trained once: a client, the result, and the folder that it learnt from."""
+    folder = digits(tmp_path_factory.mktemp("digits"), 40)
+    with stack.client() as client:
+        result = client.train(folder, "digits", recipe="fast")
+        yield client, result, folder

@@ -17,15 +17,6 @@ from deployments.model_runs import compare_runs
 pytestmark = pytest.mark.stack
 
 
-@pytest.fixture(scope="module")
-def trained(stack: Any, digits: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A project trained once for all tests of this module; its folder comes with it."""
-    folder = digits(tmp_path_factory.mktemp("digits"), 40)
-    with stack.client() as client:
-        result = client.train(folder, "digits", recipe="fast")
-        yield client, result, folder
-
-
 def test_the_job_ends_with_a_sentence_a_decision_and_an_endpoint(trained: Any) -> None:
     _, result, _ = trained
     document = result.as_dict()

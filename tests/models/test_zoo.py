@@ -85,3 +85,11 @@ def test_the_frozen_copy_gives_the_same_values(name: str) -> None:
     for sequence in [m for m in copied.modules() if isinstance(m, torch.nn.Sequential)]:
         assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in sequence)
     assert not any(p.requires_grad for p in copied.parameters())
+
+
+@pytest.mark.parametrize("name", sorted(ZOO))
+def test_the_number_of_parameters_is_that_of_the_blocks(name: str) -> None:
+    backbone = ZOO[name]
+    with torch.device("meta"):
+        blocks = backbone.build()
+    assert sum(value.numel() for value in blocks.parameters()) == backbone.parameters

@@ -10,11 +10,21 @@ from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.logging import disable_run_logger
 
+from contracts.errors import InvalidRequest
 from contracts.estimate import Estimate, Machine
 from contracts.identity import Project
+from contracts.manifest import Kind
+from lambdas.state import ProjectRecord
+from tasks import clients
 from tasks.billing import BudgetExceeded
 from tasks.progress import Progress
-from tasks.remote_training import Training, TrainingFailed, _attempt, await_training
+from tasks.remote_training import (
+    Training,
+    TrainingFailed,
+    _attempt,
+    await_training,
+    resolved,
+)
 from tasks.settings import settings
 from tasks.training_results import record_version
 
@@ -85,3 +95,21 @@ def test_trainings_of_a_user_take_turns(deployment: Any) -> None:
         queues = {run.name: run.work_queue_name for run in runs(client)}
     assert queues["bob_cats-t4-0"] == "turn-1"
     assert queues["bob_cats-t5-0"] == "turn-2"
+
+
+@pytest.mark.parametrize("model", ["resnet50", "convnext_tiny"])
+def test_models_that_fit_a_zip_are_taken(model: str, tasks_environment: Any) -> None:
+    clients.state().create_project(ProjectRecord(ANN, Kind.IMAGE, ("cat", "dog")))
+    assert resolved(Progress(ANN), model, "balanced") == model
+
+
+def test_a_model_too_large_to_serve_is_refused_before_anything_is_paid_for(
+    tasks_environment: pytest.MonkeyPatch,
+) -> None:
+    clients.state().create_project(ProjectRecord(ANN, Kind.IMAGE, ("cat", "dog")))
+    with pytest.raises(InvalidRequest, match="327 MiB, and at most 110 fit") as refusal:
+        resolved(Progress(ANN), "vit_b_16", "balanced")
+    assert "--large-models" in refusal.value.fix
+    tasks_environment.setenv("EXEMPLAR_IMAGE_BUILDER", "exemplar-images")
+    settings.cache_clear()
+    assert resolved(Progress(ANN), "vit_b_16", "balanced") == "vit_b_16"

@@ -1,0 +1,64 @@
+"""The endpoint of a model that lives in a container image: every call goes on to that function.
+
+A function is either a zip or an image for its whole life. So the project's function, whose URL and
+alias people use, stays a zip, and releasing a large model publishes a version that forwards.
+"""
+
+import json
+import logging
+import os
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from contracts.errors import ExemplarError, Unavailable
+from lambdas.function_url import response
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+
+TARGET = "EXEMPLAR_FORWARD_TO"  # function:version, so that each version of this one has its own
+WAIT = "EXEMPLAR_FORWARD_SECONDS"
+
+log = logging.getLogger(__name__)
+log.setLevel(logging.INFO)
+
+
+@cache
+def _functions() -> "LambdaClient":
+    import boto3
+    from botocore.config import Config
+
+    # One attempt: the caller is still there and may repeat it; a second one would cost twice.
+    wait = float(os.environ.get(WAIT, "30"))
+    config = Config(connect_timeout=2, read_timeout=wait, retries={"total_max_attempts": 1})
+    return boto3.client("lambda", config=config)
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """The other function's answer, which also checks the key; its failures become errors here."""
+    try:
+        return _forwarded(event)
+    except ExemplarError as error:
+        body = error.as_dict() | {
+            "request_id": getattr(context, "aws_request_id", "") or "",
+            "model_version": "",
+        }
+        return body if "requestContext" not in event else response(error.http_status, body)
+
+
+def _forwarded(event: dict[str, Any]) -> dict[str, Any]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    name, _, version = os.environ[TARGET].rpartition(":")
+    try:
+        answer = _functions().invoke(
+            FunctionName=name, Qualifier=version, Payload=json.dumps(event).encode()
+        )
+        payload = json.load(answer["Payload"])
+    except (BotoCoreError, ClientError) as error:
+        log.warning("%s does not answer: %s", os.environ[TARGET], error)
+        raise Unavailable("the model is busy or still starting", fix="try again") from error
+    if answer.get("FunctionError") or not isinstance(payload, dict):
+        log.error("%s failed: %s", os.environ[TARGET], str(payload)[:2_000])
+        raise Unavailable("the model did not answer", fix="try again; report it if it stays so")
+    return payload

@@ -1,0 +1,81 @@
+"""Lambda functions as a release needs them: put, published by version, pruned."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+from prefect.logging import get_run_logger
+
+from tasks import clients
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_lambda.type_defs import FunctionConfigurationTypeDef
+
+
+def publish(name: str, code: Any, configuration: Mapping[str, Any], description: str) -> str:
+    """Create or update a function and return the version that holds exactly this.
+
+    `code` says where it lies: `S3Bucket` and `S3Key` of a zip, or `ImageUri`.
+    The same code and configuration give the same version. Aliases stay where they are.
+    """
+    client = clients.functions()
+    if _exists(client, name):
+        _wait(client, name)
+        client.update_function_configuration(FunctionName=name, **configuration)
+        _wait(client, name)
+        client.update_function_code(FunctionName=name, **code)
+    else:
+        package_type: Any = "Image" if "ImageUri" in code else "Zip"
+        client.create_function(
+            FunctionName=name, PackageType=package_type, Code=code, **configuration
+        )
+    _wait(client, name)
+    published = client.publish_version(FunctionName=name, Description=description)
+    client.get_waiter("published_version_active").wait(
+        FunctionName=name, Qualifier=published["Version"], WaiterConfig=_poll()
+    )
+    return published["Version"]
+
+
+def versions(name: str) -> list["FunctionConfigurationTypeDef"]:
+    """All published versions, oldest first; none for a function that is not there."""
+    found = [version for version in _listed(name) if version["Version"].isdigit()]
+    return sorted(found, key=lambda version: int(version["Version"]))
+
+
+def delete_version(name: str, version: str) -> bool:
+    """Whether it is gone; what cannot be deleted now is left to the next release."""
+    try:
+        clients.functions().delete_function(FunctionName=name, Qualifier=version)
+    except ClientError as error:
+        get_run_logger().warning("version %s of %s was not deleted: %s", version, name, error)
+        return False
+    return True
+
+
+def _listed(name: str) -> Iterator["FunctionConfigurationTypeDef"]:
+    client = clients.functions()
+    try:
+        for page in client.get_paginator("list_versions_by_function").paginate(FunctionName=name):
+            yield from page["Versions"]
+    except client.exceptions.ResourceNotFoundException:
+        return
+
+
+def _exists(client: "LambdaClient", name: str) -> bool:
+    try:
+        client.get_function_configuration(FunctionName=name)
+    except client.exceptions.ResourceNotFoundException:
+        return False
+    return True
+
+
+def _wait(client: "LambdaClient", name: str) -> None:
+    client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig=_poll())
+    client.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig=_poll())
+
+
+def _poll() -> Any:
+    """The waiters' default of one to five seconds would be most of a release's time."""
+    return {"Delay": 0.2, "MaxAttempts": 300}

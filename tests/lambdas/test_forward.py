@@ -1,0 +1,74 @@
+"""What an endpoint says when the function behind it does not answer."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from lambdas import forward
+
+HTTP = {"requestContext": {"http": {"method": "POST"}}, "body": "x"}
+
+
+class Context:
+    aws_request_id = "request-7"
+
+
+class Behind:
+    """The other function; only what it gives back is made up, what is done with it is not."""
+
+    def __init__(self, answer: Any, error: str = "") -> None:
+        self._answer, self._error = answer, error
+        self.calls: list[dict[str, Any]] = []
+
+    def invoke(self, **call: Any) -> dict[str, Any]:
+        self.calls.append(call)
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        found = {"Payload": io.BytesIO(json.dumps(self._answer).encode())}
+        return found | ({"FunctionError": self._error} if self._error else {})
+
+
+@pytest.fixture(autouse=True)
+def target(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(forward.TARGET, "exemplar-image_ann_cats:7")
+
+
+def put(monkeypatch: pytest.MonkeyPatch, behind: Behind) -> Behind:
+    monkeypatch.setattr(forward, "_functions", lambda: behind)
+    return behind
+
+
+def test_the_event_goes_on_whole_to_one_version_and_its_answer_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    behind = put(monkeypatch, Behind({"statusCode": 401, "body": "{}"}))
+    assert forward.handler(HTTP, Context()) == {"statusCode": 401, "body": "{}"}
+    (call,) = behind.calls
+    assert (call["FunctionName"], call["Qualifier"]) == ("exemplar-image_ann_cats", "7")
+    assert json.loads(call["Payload"]) == HTTP
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        Behind(ClientError({"Error": {"Code": "TooManyRequestsException"}}, "Invoke")),
+        Behind(ReadTimeoutError(endpoint_url="https://lambda")),
+        Behind({"errorMessage": "secret of the other"}, "Unhandled"),
+        Behind("no object"),
+        Behind(None),
+    ],
+)
+def test_whatever_fails_behind_it_is_an_error_with_a_way_out_and_tells_no_secrets(
+    behind: Behind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(monkeypatch, behind)
+    answer = forward.handler(HTTP, Context())
+    body = json.loads(answer["body"])
+    assert answer["statusCode"] == 503
+    assert body["request_id"] == "request-7"
+    assert body["error"]["fix"]
+    assert "secret" not in answer["body"]
+    assert forward.handler({"text": "direct"}, Context())["error"]["code"] == "unavailable"
