@@ -52,6 +52,12 @@ def _integer(value: Any, name: str, low: int, high: int) -> int:
     return value
 
 
+def parse_rollback(body: Any) -> str:
+    """The body of `POST …/rollback`: `{model_version?}`; empty for the version before."""
+    version = _fields(body, required=(), optional=("model_version",)).get("model_version", "")
+    return identifier(version, "model version") if version else ""
+
+
 @dataclass(frozen=True, slots=True)
 class CreateProject:
     """`POST /v1/projects`."""

@@ -243,6 +243,28 @@ def cancel(project: Name, job: JobId = None, *, json: AsJson = False) -> None:
 
 
 @app.command
+def rollback(
+    project: Name,
+    *,
+    to: Annotated[str, about("This version; by default the one promoted before.")] = "",
+    json: AsJson = False,
+) -> None:
+    """Let an earlier version of the model answer again, at once.
+
+    The endpoint, its key and all data stay. `exemplar details my-cat` lists the versions; going
+    forward again is `--to` a later one.
+
+    Example: `exemplar rollback my-cat`
+    """
+    from deployments.client import Exemplar
+    from deployments.screens import show_live
+
+    with Exemplar() as client:
+        live = client.rollback(project, to)
+    print_json(live) if json else show_live(Console(), live)
+
+
+@app.command
 def key(
     project: Name,
     *,

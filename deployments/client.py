@@ -212,6 +212,15 @@ class Exemplar:
         """Stop a job; what was live stays live. A finished job raises `ApiError` (conflict)."""
         return RemoteJob.from_answer(self._api.call("DELETE", _path(project, "jobs", job_id)))
 
+    def rollback(self, project: str, to: str = "") -> dict[str, Any]:
+        """Let an earlier version answer again, by default the one before; return what is live.
+
+        Raises `ApiError` when there is none or its function is no longer kept.
+        """
+        body = {"model_version": to} if to else {}
+        answer: dict[str, Any] = self._api.call("POST", _path(project, "rollback"), body)
+        return answer
+
     def logs(self, project: str, job_id: str) -> list[LogLine]:
         """A job's log lines; needs the local stack, or `PREFECT_API_URL`."""
         return job_logs(self._connection.prefect_api, self.job(project, job_id))

@@ -152,13 +152,27 @@ def show_details(console: Console, details: dict[str, Any]) -> None:
         (_when(j["created_at"]), j["job_id"], j["state"], j["message"]) for j in details["jobs"]
     ]
     versions = [
-        (_when(v["promoted_at"]), v["model_version"], _share(v["accuracy"]), v["reason"])
+        (
+            _when(v["promoted_at"]),
+            v["model_version"]
+            + (" (live)" if v["model_version"] == details["model_version"] else ""),
+            _share(v["accuracy"]),
+            v["reason"],
+        )
         for v in details["versions"]
     ]
     if jobs:
         _show_table(console, ("started", "job", "state", "message"), jobs)
     if versions:
         _show_table(console, ("promoted", "version", "accuracy", "reason"), versions)
+
+
+def show_live(console: Console, live: dict[str, Any]) -> None:
+    """What answers after a rollback."""
+    say(console, f"{live['project']}: {live['model_version']} is live", "bold")
+    say(console, f"  promoted  {_when(live['promoted_at'])}, {live['reason']}")
+    say(console, f"  accuracy  {_share(live['accuracy'])}")
+    say(console, f"  endpoint  {live['endpoint']}")
 
 
 def _show_labels(console: Console, labels: dict[str, Any]) -> None:

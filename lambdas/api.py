@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from dataclasses import asdict
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
@@ -14,16 +15,24 @@ from contracts.errors import Conflict, ExemplarError, InvalidRequest, NotFound, 
 from contracts.identity import Project, identifier
 from contracts.limits import Limits
 from contracts.manifest import Kind
-from contracts.requests import CreateProject, TrainRequest, UploadRequest, parse_classes
+from contracts.requests import (
+    CreateProject,
+    TrainRequest,
+    UploadRequest,
+    parse_classes,
+    parse_rollback,
+)
 from contracts.status import Job, JobState
 from lambdas import environment, orchestrator, uploads
 from lambdas.model_versions import ModelVersion, model_version, model_versions
+from lambdas.rollback import roll_back
 from lambdas.state import ProjectRecord, VersionRecord
 
 app = APIGatewayHttpResolver()
 log = Logger(service="exemplar-api", level="WARNING")
 
 _DOWNLOAD_SECONDS = 900
+_RELEASES = 100  # shown of the history
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -68,6 +77,7 @@ def show_project(name: str) -> Response[str]:
         "report": record.report,
         "jobs": [_job_summary(job) for job in state.jobs(project, limit=20)],
         "versions": [_version(version) for version in state.versions(project)],
+        "releases": [asdict(release) for release in state.releases(project)[:_RELEASES]],
         "limits": Limits.from_environment().as_dict(),
     }
     return _json(200, details)
@@ -171,6 +181,16 @@ def download_bundle(name: str) -> Response[str]:
         raise NotFound("no model has been promoted yet", fix="train the project first")
     key = keys.ProjectKeys(project).bundle(record.model_version, keys.BUNDLE_ARCHIVE)
     return _json(200, {"model_version": record.model_version, "url": _download(key)})
+
+
+@app.post("/v1/projects/<name>/rollback")
+def roll_back_live(name: str) -> Response[str]:
+    """Let an earlier version answer again, the one before the live one unless one is named."""
+    project, to = _project(name), parse_rollback(_body(default={}))
+    state = environment.state()
+    chosen = roll_back(environment.functions(), state, environment.stack(), project, to)
+    answer = {"project": project.name, "endpoint": state.project(project).endpoint}
+    return _json(200, answer | _version(chosen))
 
 
 @app.get("/v1/projects/<name>/models")

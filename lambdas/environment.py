@@ -26,7 +26,7 @@ def s3() -> "S3Client":
 
 @cache
 def functions() -> "LambdaClient":
-    """For invoking the ingest function."""
+    """For invoking the ingest function and for moving what is live."""
     return boto3.client("lambda")
 
 
@@ -44,3 +44,8 @@ def bucket() -> str:
 def ingest_function() -> str:
     """Name of the function that starts pipelines."""
     return os.environ["EXEMPLAR_INGEST_FUNCTION"]
+
+
+def stack() -> str:
+    """Name of this stack, with which those of its functions begin."""
+    return os.environ["EXEMPLAR_STACK"]

@@ -70,6 +70,18 @@ class VersionRecord:
     promoted_by: str
     reason: str
     accuracy: float
+    metrics: dict[str, Any] = field(default_factory=dict)  # what people are shown of it
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRecord:
+    """One change of what is live. All of them in order say what was live at any time."""
+
+    model_version: str
+    lambda_version: str
+    at: float
+    by: str
+    reason: str
 
 
 def digest(secret: str) -> str:
@@ -174,6 +186,15 @@ class State:
         found = [VersionRecord(**_only(item, VersionRecord)) for item in items]
         return sorted(found, key=lambda record: record.promoted_at, reverse=True)
 
+    def put_release(self, project: Project, record: ReleaseRecord) -> None:
+        """Remember that another version has become live."""
+        self._table.put(_release_key(project, record.at), _values(record))
+
+    def releases(self, project: Project) -> list[ReleaseRecord]:
+        """Every change of what is live, newest first."""
+        items = self._table.query(f"PROJECT#{project.slug}", "RELEASE#")
+        return [ReleaseRecord(**_only(item, ReleaseRecord)) for item in reversed(items)]
+
     # Turns
 
     @contextmanager
@@ -265,6 +286,10 @@ def _keys_key(project: Project) -> Key:
 
 def _version_key(project: Project, model_version: str) -> Key:
     return f"PROJECT#{project.slug}", f"VERSION#{model_version}"
+
+
+def _release_key(project: Project, at: float) -> Key:
+    return f"PROJECT#{project.slug}", f"RELEASE#{at:017.6f}"
 
 
 def _values(record: Any, skip: frozenset[str] | set[str] = frozenset()) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from contracts.identity import Project
-from lambdas.state import VersionRecord
+from lambdas.state import ReleaseRecord, VersionRecord
 from models.champion import Decision
 from models.evaluation import Evaluation
 from models.statistics import sentence
@@ -27,7 +27,7 @@ def record_release(
 
     The project's record comes last: as long as it names the old version, a rerun does all again.
     """
-    state = clients.state()
+    state, now = clients.state(), time.time()
     progress.serving(evaluation.model_version, released.endpoint, summary(evaluation))
     state.put_version(
         project,
@@ -36,10 +36,21 @@ def record_release(
             lambda_version=released.lambda_version,
             dataset_version=evaluation.dataset_version,
             job_id=progress.job_id,
-            promoted_at=time.time(),
+            promoted_at=now,
             promoted_by=project.user,
             reason=decision.reason,
             accuracy=evaluation.accuracy,
+            metrics=summary(evaluation),
+        ),
+    )
+    state.put_release(
+        project,
+        ReleaseRecord(
+            evaluation.model_version,
+            released.lambda_version,
+            now,
+            project.user,
+            decision.reason,
         ),
     )
     state.update_project(

@@ -181,6 +181,7 @@ def running_api(endpoint: str, bucket: str, table: str) -> Iterator[ApiServer]:
         own = {
             "EXEMPLAR_BUCKET": bucket,
             "EXEMPLAR_TABLE": table,
+            "EXEMPLAR_STACK": "exemplar",
             "EXEMPLAR_INGEST_FUNCTION": INGEST,
             "EXEMPLAR_PIPELINE": "pipeline/test",
             "PREFECT_API_URL": f"{server.url}/prefect",

@@ -27,6 +27,7 @@ COMMANDS = (
     "logs",
     "cancel",
     "key",
+    "rollback",
     "compare",
     "suggest",
 )
@@ -165,6 +166,13 @@ def test_projects_details_and_cancel(
     assert "cancelled" in run("cancel", project).out
     assert server.state.job(Project(USER, project), job_id).state is JobState.CANCELLED
     assert run("cancel", project, job_id, "--json").document["state"] == "cancelled"
+
+
+def test_rollback_before_training_says_what_to_do(run: Run, client: Exemplar, project: str) -> None:
+    client.create(project, ["cat", "dog"])
+    shown = run("rollback", project, "--json")
+    assert (shown.code, shown.document["error"]["code"]) == (1, "not_found")
+    assert shown.document["error"]["fix"] == "train the project first"
 
 
 def test_logs_and_cancel_need_a_job(run: Run, client: Exemplar, project: str) -> None:

@@ -20,6 +20,7 @@ def lambda_environment(
         "AWS_DEFAULT_REGION": "us-east-1",
         "EXEMPLAR_BUCKET": data_bucket,
         "EXEMPLAR_TABLE": state_table,
+        "EXEMPLAR_STACK": "exemplar",
         "EXEMPLAR_INGEST_FUNCTION": "exemplar-ingest",
         "EXEMPLAR_PIPELINE": "pipeline/pipeline",
         "PREFECT_API_URL": "http://127.0.0.1:9/api",  # nobody listens there
