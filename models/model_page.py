@@ -20,6 +20,12 @@ h2 { margin-top: 2.2rem } h3 { margin: 1.4rem 0 .6rem; font-size: 1rem }
 .bar { display: inline-block; height: .7rem; background: #5b8def; border-radius: 2px;
   margin-right: .5rem; vertical-align: baseline }
 .scroll { overflow-x: auto } .scroll td, .scroll th { white-space: nowrap }
+@media (max-width: 36rem) {
+  .bar { display: none } /* the numbers beside them are what a phone has room for */
+  .scroll { font-size: .8125rem }
+  .scroll th:not(.row, .column) { white-space: normal; overflow-wrap: normal }
+  .scroll td, .scroll th { padding-left: .2rem; padding-right: .2rem }
+}
 .matrix td, .matrix th { border: 0; text-align: center; padding: .3rem .5rem; min-width: 2.2rem }
 .matrix th.row { text-align: right; font-weight: 400 }
 .matrix th.column { font-weight: 400; vertical-align: bottom; writing-mode: vertical-rl;
@@ -76,11 +82,11 @@ def _section(title: str, body: str) -> str:
 def _classes(report: "ModelReport") -> str:
     rows = "".join(
         f"<tr><td>{markup.text(c.name)}</td><td>{c.examples:,}</td><td>{_rate(c.recall)}</td>"
-        f"<td>{_rate(c.precision)}</td><td>{c.f1:.3f}</td></tr>"
+        f"<td>{_rate(c.precision)}</td><td>{c.f1:.2f}</td></tr>"
         for c in report.classes
     )
     return (
-        "<div class='scroll'><table><tr><th>class</th><th>test examples</th><th>found (recall)</th>"
+        "<div class='scroll'><table><tr><th>class</th><th>tested</th><th>found (recall)</th>"
         f"<th>right when named (precision)</th><th>F1</th></tr>{rows}</table></div>"
     )
 
