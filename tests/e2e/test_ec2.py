@@ -44,7 +44,9 @@ def test_a_training_whose_machine_is_taken_back_goes_on_with_another(
     stack: Any, machines: Machines, digits: Any, tmp_path: Path
 ) -> None:
     with stack.client() as client:
-        job = client.submit(client.read(digits(tmp_path, 40)), "taken-back", recipe="fast")
+        # Long enough for two minutes' notice to find it still at work.
+        recipe = {"preset": "fast", "epochs": 30, "patience": 30}
+        job = client.submit(client.read(digits(tmp_path, 40)), "taken-back", recipe=recipe)
         seen = wait_for_epoch(client, "taken-back", job.job_id, 2)
         (first,) = machines.training(job.job_id)
         machines.ec2.notice(first["InstanceId"])
