@@ -151,8 +151,8 @@ if __name__ == "__main__":
     _end_with_parent()
     with quiet():
         run(RankRequest.read(Path(sys.argv[1])), Parent(int(sys.argv[2])))
-    # All is written and told. The interpreter's own end would take gloo's threads down in an order
-    # that now and then aborts the process, and a training that is done would count as failed.
+    # All is written and told. A process was once seen to abort; the interpreter's own end, which
+    # takes gloo's threads down, is suspected, and a training that is done would count as failed.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

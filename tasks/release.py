@@ -17,6 +17,7 @@ from contracts.keys import ProjectKeys
 from contracts.limits import MIB
 from contracts.manifest import Split
 from lambdas.forward import TARGET, WAIT
+from lambdas.rollback import LIVE
 from serving.readers import Source
 from tasks import bundles, clients, examples, functions, images, storage
 from tasks.settings import settings
@@ -24,7 +25,6 @@ from tasks.settings import settings
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
-LIVE = "live"
 _SMOKE_EXAMPLES = 3
 _SMOKE_TIMEOUT_SECONDS = 60.0
 _FORWARD_MEMORY_MIB = 256

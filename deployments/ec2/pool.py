@@ -21,9 +21,6 @@ _ON_THE_MACHINE: Final = (
     "inference_role_arn",
     "inference_layer_arn",
     "runtime",
-    "zip_bundle_mib",
-    "image_bundle_mib",
-    "image_builder",
     "tuning_cluster",
 )
 
