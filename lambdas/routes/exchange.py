@@ -1,0 +1,59 @@
+"""What every call of the control API needs: the router, who asks, of which project, what body."""
+
+import json
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+
+from contracts.errors import InvalidRequest, Unavailable
+from contracts.identity import Project
+from lambdas import environment
+
+_DOWNLOAD_SECONDS = 900
+
+router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
+
+
+def caller() -> str:
+    """The tenant: the authorizer's, never the body's."""
+    authorizer = router.current_event.request_context.authorizer
+    user = (authorizer.get_lambda or {}).get("user") if authorizer else None
+    if not user:
+        raise Unavailable("the caller could not be identified", fix="send your token again")
+    return str(user)
+
+
+def project_named(name: str) -> Project:
+    """The caller's project of this name, whether or not it exists. Raises `InvalidName`."""
+    return Project(caller(), name)
+
+
+def json_body(default: Any = None) -> Any:
+    """The request's JSON, or `default` when it has no body. Raises `InvalidRequest`."""
+    text = router.current_event.decoded_body
+    if not text and default is not None:
+        return default
+    try:
+        return json.loads(text or "")
+    except ValueError as error:
+        raise InvalidRequest(f"the body is no JSON: {error}", fix="send a JSON object") from error
+
+
+def answer(status: int, body: Any) -> Response[str]:
+    """A JSON answer that nobody on the way may keep."""
+    return Response(
+        status_code=status,
+        content_type="application/json",
+        body=json.dumps(body, ensure_ascii=False),
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def download_link(key: str) -> str:
+    """Where one stored object can be fetched for a while."""
+    return environment.s3().generate_presigned_url(
+        "get_object",
+        Params={"Bucket": environment.bucket(), "Key": key},
+        ExpiresIn=_DOWNLOAD_SECONDS,
+    )

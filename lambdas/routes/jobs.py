@@ -1,0 +1,74 @@
+"""Calls on jobs: training, progress, cancelling."""
+
+import json
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.logging import Logger
+
+from contracts.errors import Conflict, Unavailable
+from contracts.identity import identifier
+from contracts.requests import TrainRequest
+from contracts.status import Job, JobState
+from lambdas import environment, orchestrator
+from lambdas.routes.exchange import answer, json_body, project_named, router
+
+log = Logger(service="exemplar-api", level="WARNING")
+
+
+@router.post("/v1/projects/<name>/train")
+def train(name: str) -> Response[str]:
+    """Start a training; the answer holds the job and an estimate of its time and cost."""
+    project = project_named(name)
+    body = json_body(default={})
+    TrainRequest.parse(body)
+    called = environment.functions().invoke(
+        FunctionName=environment.ingest_function(),
+        Payload=json.dumps({"user": project.user, "project": project.name, "request": body}),
+    )
+    payload = json.load(called["Payload"])
+    if "job" in payload:
+        return answer(202, payload)
+    if "http_status" in payload:
+        return answer(payload.pop("http_status"), payload)
+    log.error("ingest failed", extra={"payload": payload})
+    raise Unavailable("the training could not be started", fix="try again in a minute")
+
+
+@router.get("/v1/projects/<name>/jobs")
+def list_jobs(name: str) -> Response[str]:
+    """A project's jobs, newest first."""
+    project = project_named(name)
+    environment.state().project(project)
+    jobs = environment.state().jobs(project)
+    return answer(200, {"jobs": [job_summary(job) for job in jobs]})
+
+
+@router.get("/v1/projects/<name>/jobs/<job_id>")
+def show_job(name: str, job_id: str) -> Response[str]:
+    """One job: progress, metrics so far, cost, and why it failed."""
+    job = environment.state().job(project_named(name), identifier(job_id, "job"))
+    return answer(200, job.as_dict())
+
+
+@router.delete("/v1/projects/<name>/jobs/<job_id>")
+def cancel_job(name: str, job_id: str) -> Response[str]:
+    """Stop a job; what was live stays live."""
+    project, state = project_named(name), environment.state()
+    job = state.job(project, identifier(job_id, "job"))
+    # Mark the job first: from then on no process can report progress on it any more.
+    state.update_job(
+        project, job.job_id, state=JobState.CANCELLED, message="cancelled; what was live stays so"
+    )
+    job = state.job(project, job.job_id)
+    if job.state is not JobState.CANCELLED:
+        raise Conflict(f"the job is already {job.state}", fix="nothing is left to cancel")
+    orchestrator.cancel_runs(project, job.job_id)
+    return answer(200, job.as_dict())
+
+
+def job_summary(job: Job) -> dict[str, Any]:
+    """What lists show of a job."""
+    wanted = ("job_id", "state", "stage", "progress", "message", "created_at", "updated_at")
+    whole = job.as_dict()
+    return {name: whole[name] for name in (*wanted, "model_version", "failure")}
