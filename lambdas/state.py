@@ -95,6 +95,11 @@ class State:
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._table = Table(client, table)
 
+    @property
+    def table(self) -> Table:
+        """For access patterns that have a module of their own."""
+        return self._table
+
     # Projects
 
     def create_project(self, record: ProjectRecord) -> tuple[ProjectRecord, bool]:

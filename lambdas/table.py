@@ -44,6 +44,26 @@ class Table:
             ConditionExpression="attribute_not_exists(pk)",
         )
 
+    def take_lease(self, key: Key, holder: str, now: float, until: float) -> bool:
+        """Give an item to `holder` until then, unless another has it; return whether it has it."""
+        return _unless_condition_fails(
+            self._client.put_item,
+            TableName=self._name,
+            Item=_key_item(key) | _to_item({"holder": holder, "held_until": until}),
+            ConditionExpression="attribute_not_exists(pk) OR holder = :holder OR held_until < :now",
+            ExpressionAttributeValues=_to_item({":holder": holder, ":now": now}),
+        )
+
+    def end_lease(self, key: Key, holder: str) -> bool:
+        """Remove a lease that `holder` has; return whether it had it."""
+        return _unless_condition_fails(
+            self._client.delete_item,
+            TableName=self._name,
+            Key=_key_item(key),
+            ConditionExpression="holder = :holder",
+            ExpressionAttributeValues=_to_item({":holder": holder}),
+        )
+
     def delete(self, key: Key) -> None:
         """Remove an item; an absent one is no error."""
         self._client.delete_item(TableName=self._name, Key=_key_item(key))
