@@ -23,6 +23,7 @@ from contracts.errors import Conflict, NotFound
 from contracts.estimate import KEPT_OBSERVATIONS, Machine, Observation
 from contracts.identity import Project
 from contracts.manifest import Kind
+from contracts.project_settings import DEFAULTS
 from contracts.status import Job, JobState, Stage
 from lambdas.table import Key, Table
 
@@ -50,6 +51,11 @@ class ProjectRecord:
     endpoint: str = ""
     metrics: dict[str, Any] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)  # that its owner has changed
+
+    def setting(self, name: str) -> Any:
+        """The owner's choice, or the default."""
+        return self.settings.get(name, DEFAULTS[name])
 
     def is_same_question(self, other: "ProjectRecord") -> bool:
         """Whether both were created with the same kind and classes."""

@@ -9,6 +9,7 @@ from aws_lambda_powertools.event_handler import Response
 from contracts.errors import InvalidRequest
 from contracts.identity import Project
 from contracts.limits import Limits
+from contracts.project_settings import DEFAULTS, parse_settings
 from contracts.requests import CreateProject, parse_classes
 from lambdas import environment
 from lambdas.routes.exchange import answer, caller, json_body, project_named, router
@@ -67,15 +68,20 @@ def show_project(name: str) -> Response[str]:
 
 
 @router.patch("/v1/projects/<name>")
-def change_classes(name: str) -> Response[str]:
-    """Classes of the next training; data sets already frozen keep theirs."""
+def change_project(name: str) -> Response[str]:
+    """Change settings, or the classes of the next training; frozen data sets keep theirs."""
     project, body = project_named(name), json_body()
-    if not isinstance(body, dict) or set(body) != {"classes"}:
-        raise InvalidRequest("only 'classes' can be changed", fix='send {"classes": [...]}')
+    if not isinstance(body, dict) or not body:
+        raise InvalidRequest("nothing is to be changed", fix='send {"approval": true}')
     record = environment.state().project(project)
-    classes = parse_classes(body["classes"], Limits.from_environment(), record.kind)
-    changes = {"classes": classes} if classes else {}
-    environment.state().update_project(project, has_open_classes=not classes, **changes)
+    changes: dict[str, Any] = {}
+    if "classes" in body:
+        classes = parse_classes(body["classes"], Limits.from_environment(), record.kind)
+        changes = {"has_open_classes": not classes} | ({"classes": classes} if classes else {})
+    settings = parse_settings({key: body[key] for key in body if key != "classes"})
+    if settings:
+        changes["settings"] = record.settings | settings
+    environment.state().update_project(project, **changes)
     return answer(200, project_summary(environment.state().project(project)))
 
 
@@ -105,4 +111,5 @@ def project_summary(record: ProjectRecord) -> dict[str, Any]:
         "model_version": record.model_version,
         "endpoint": record.endpoint,
         "metrics": record.metrics,
+        "settings": {**DEFAULTS, **record.settings},
     }
