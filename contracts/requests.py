@@ -26,6 +26,7 @@ SOURCE_MAX = 512
 COLUMN_MAX = 128
 RECIPE_VALUES_MAX = 40
 TUNE_MAX: Final = 200
+NOTE_MAX: Final = 500
 DEFAULT_MODELS: Final = {Kind.IMAGE: "mobilenet_v2", Kind.TEXT: "minilm_l6"}
 
 
@@ -56,6 +57,22 @@ def parse_rollback(body: Any) -> str:
     """The body of `POST …/rollback`: `{model_version?}`; empty for the version before."""
     version = _fields(body, required=(), optional=("model_version",)).get("model_version", "")
     return identifier(version, "model version") if version else ""
+
+
+def parse_approval(body: Any) -> tuple[bool, str]:
+    """The body of `POST …/approval`: `{approve, note?}`."""
+    fields = _fields(body, required=("approve",), optional=("note",))
+    approve, note = fields["approve"], fields.get("note", "")
+    if not isinstance(approve, bool):
+        raise InvalidRequest(
+            f"approve is {str(approve)[:80]!r}, it must be true or false",
+            fix='send {"approve": true}',
+        )
+    if not isinstance(note, str) or len(note) > NOTE_MAX:
+        raise InvalidRequest(
+            f"note must be text of at most {NOTE_MAX} characters", fix="shorten it"
+        )
+    return approve, note
 
 
 @dataclass(frozen=True, slots=True)

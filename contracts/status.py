@@ -22,6 +22,15 @@ class JobState(StrEnum):
         return self in {JobState.DONE, JobState.FAILED, JobState.CANCELLED}
 
 
+class ApprovalState(StrEnum):
+    """How the question whether a model may be released stands."""
+
+    WAITING = "waiting"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+
+
 class Stage(StrEnum):
     """The steps of the pipeline, in order."""
 
@@ -83,6 +92,7 @@ class Job:
     stage_seconds: dict[str, float] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     decision: dict[str, Any] = field(default_factory=dict)
+    approval: dict[str, Any] = field(default_factory=dict)  # `state`, who and when, once asked for
     failure: dict[str, Any] = field(default_factory=dict)  # {"code", "message", "fix"[, "details"]}
 
     def as_dict(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from contracts.errors import ExemplarError, InvalidRequest, NotFound
 from contracts.manifest import Kind
+from deployments.approval_commands import approve, change
 from deployments.aws_commands import deploy_app, destroy_app
 from deployments.compare_command import compare
 from deployments.evaluate_command import evaluate
@@ -310,6 +311,8 @@ def _show_failure(error: Exception, is_json: bool) -> int:
     return FAILED
 
 
+app.command(approve)
+app.command(change, name="set")
 app.command(evaluate)
 app.command(compare)
 app.command(suggest)

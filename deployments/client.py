@@ -212,6 +212,16 @@ class Exemplar:
         """Stop a job; what was live stays live. A finished job raises `ApiError` (conflict)."""
         return RemoteJob.from_answer(self._api.call("DELETE", _path(project, "jobs", job_id)))
 
+    def answer_approval(self, project: str, job_id: str, approve: bool, note: str = "") -> None:
+        """Say whether a model that waits for approval shall be released."""
+        body = {"approve": approve, "note": note}
+        self._api.call("POST", _path(project, "jobs", job_id, "approval"), body)
+
+    def change_settings(self, project: str, **settings: Any) -> dict[str, Any]:
+        """Set what the owner of a project can set; see `contracts.project_settings`."""
+        changed: dict[str, Any] = self._api.call("PATCH", _path(project), settings)
+        return changed
+
     def rollback(self, project: str, to: str = "") -> dict[str, Any]:
         """Let an earlier version answer again, by default the one before; return what is live.
 

@@ -6,6 +6,7 @@ from contracts.identity import Project
 from contracts.limits import MIB
 from contracts.status import Stage
 from models.champion import Decision, Rule, decide
+from tasks.approval import approved
 from tasks.label_check import find_label_errors
 from tasks.model_reports import publish_model_report
 from tasks.progress import Progress
@@ -16,7 +17,8 @@ from tasks.scoring import score, score_champion
 from tasks.settings import settings
 
 
-@flow(timeout_seconds=1_800)
+# No timeout: a person who is asked may take days. The tasks have their own.
+@flow
 def promote(
     user: str,
     project: str,
@@ -33,7 +35,7 @@ def promote(
         candidate = score(owner, model_version, dataset_version)
         champion = score_champion(owner, dataset_version)
         rule = Rule(max_bundle_bytes=settings().max_bundle_mib * MIB)
-        decision = decide(candidate, champion, rule)
+        decision = approved(owner, decide(candidate, champion, rule), progress, is_draft)
         if decision.promote:
             if candidate.bundle_size_bytes > settings().zip_bundle_mib * MIB:
                 progress.within(stage, 0.3, "packing a large model, which takes some minutes")

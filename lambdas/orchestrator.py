@@ -85,6 +85,12 @@ def cancel_runs(project: Project, job_id: str) -> int:
     return len(runs)
 
 
+def answer_pause(flow_run_id: str, run_input: dict[str, Any]) -> bool:
+    """Let a paused flow run go on with this input; False when it waits no more."""
+    found = _call("POST", f"/flow_runs/{flow_run_id}/resume", {"run_input": run_input})
+    return bool(found["status"] == "ACCEPT")
+
+
 def job_tags(project: Project, job_id: str) -> list[str]:
     """Tags that every flow run of a job carries, children included."""
     return [

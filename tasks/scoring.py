@@ -12,7 +12,7 @@ from tasks import bundles, clients, examples, storage
 
 
 # No retry: it is computation; its result is stored, so a rerun of the flow reads it.
-@task
+@task(timeout_seconds=1_800)
 def score(project: Project, model_version: str, dataset_version: str) -> Evaluation:
     """A bundle's answers on a dataset version's test split, computed once."""
     key = ProjectKeys(project).evaluation(model_version, dataset_version)
@@ -35,7 +35,7 @@ def score(project: Project, model_version: str, dataset_version: str) -> Evaluat
 
 
 # No retry: as above.
-@task
+@task(timeout_seconds=1_800)
 def score_champion(project: Project, dataset_version: str) -> Evaluation | None:
     """The live bundle on the same split; None where nothing is live or its classes differ."""
     record = clients.state().project(project)

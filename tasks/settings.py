@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     user_budget_dollars: float | None = Field(
         None, gt=0, description="most a user's trainings may cost in a calendar month (UTC)"
     )
+    approval_hours: float = Field(
+        168, gt=0, description="how long a release waits for a person where one is asked"
+    )
     kept_versions: int = Field(5, ge=2, description="Lambda versions kept per project")
 
     @property

@@ -8,8 +8,8 @@ from aws_lambda_powertools.logging import Logger
 
 from contracts.errors import Conflict, Unavailable
 from contracts.identity import identifier
-from contracts.requests import TrainRequest
-from contracts.status import Job, JobState
+from contracts.requests import TrainRequest, parse_approval
+from contracts.status import ApprovalState, Job, JobState
 from lambdas import environment, orchestrator
 from lambdas.routes.exchange import answer, json_body, project_named, router
 
@@ -67,8 +67,20 @@ def cancel_job(name: str, job_id: str) -> Response[str]:
     return answer(200, job.as_dict())
 
 
+@router.post("/v1/projects/<name>/jobs/<job_id>/approval")
+def answer_approval(name: str, job_id: str) -> Response[str]:
+    """Say whether the model that waits for approval shall be released."""
+    project, (approve, note) = project_named(name), parse_approval(json_body())
+    job = environment.state().job(project, identifier(job_id, "job"))
+    waits = job.approval.get("state") == ApprovalState.WAITING and not job.state.is_final
+    run_input = {"approve": approve, "note": note, "by": project.user}
+    if not waits or not orchestrator.answer_pause(job.approval["flow_run_id"], run_input):
+        raise Conflict("the job does not wait for approval", fix="look at the job")
+    return answer(202, {"project": project.name, "job_id": job.job_id, "approve": approve})
+
+
 def job_summary(job: Job) -> dict[str, Any]:
     """What lists show of a job."""
     wanted = ("job_id", "state", "stage", "progress", "message", "created_at", "updated_at")
     whole = job.as_dict()
-    return {name: whole[name] for name in (*wanted, "model_version", "failure")}
+    return {name: whole[name] for name in (*wanted, "model_version", "approval", "failure")}

@@ -6,6 +6,12 @@ from typing import Any
 import httpx
 import pytest
 
+from contracts.identity import Project
+from contracts.manifest import Kind
+from contracts.status import Job
+from lambdas import environment
+from lambdas.state import ProjectRecord
+
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 100
 
 
@@ -181,3 +187,33 @@ def test_the_call_fails_with_a_form_not_a_traceback(
     assert status == 500
     assert set(answer["error"]) == {"code", "message", "fix"}
     assert "Traceback" not in str(answer)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"approve": True}, 409),  # nothing waits
+        ({"approve": "yes"}, 400),
+        ({"note": "fine"}, 400),
+        ({"approve": True, "note": "x" * 501}, 400),
+        ({"approve": True, "by": "the boss"}, 400),
+    ],
+)
+def test_only_a_waiting_job_takes_an_answer(call: Any, body: Any, status: int) -> None:
+    project = Project("ann", "asked")
+    environment.state().create_project(ProjectRecord(project, Kind.IMAGE, ("cat", "dog")))
+    environment.state().create_job(Job(project, "j1", "u1"))
+    assert call("POST", "/v1/projects/asked/jobs/j1/approval", body)[0] == status
+    assert call("POST", "/v1/projects/asked/jobs/j1/approval", body, user="eve")[0] in {400, 404}
+
+
+def test_settings_are_changed_one_by_one(call: Any) -> None:
+    project = Project("ann", "tuned")
+    environment.state().create_project(ProjectRecord(project, Kind.IMAGE, ("cat", "dog")))
+    status, answer = call("PATCH", "/v1/projects/tuned", {"approval": True})
+    assert (status, answer["settings"]["approval"]) == (200, True)
+    assert answer["classes"] == ["cat", "dog"]
+    assert call("PATCH", "/v1/projects/tuned", {"approval": "on"})[0] == 400
+    assert call("PATCH", "/v1/projects/tuned", {})[0] == 400
+    assert call("PATCH", "/v1/projects/tuned", {"user": "eve"})[0] == 400
+    assert environment.state().project(project).settings == {"approval": True}
