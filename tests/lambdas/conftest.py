@@ -27,6 +27,7 @@ def lambda_environment(
         "POWERTOOLS_TRACE_DISABLED": "true",
     }.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr("lambdas.orchestrator._ATTEMPTS", 2)  # six would take as many seconds
     for cached in (environment.s3, environment.functions, environment.state):
         cached.cache_clear()
     yield

@@ -205,7 +205,10 @@ train(ENDLESS, digits(folder / "digits"), None, folder / "run", hardware=TWO,
 """
 
 
-@pytest.mark.parametrize(("sent", "status"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [(signal.SIGTERM, 143), pytest.param(signal.SIGKILL, -9, marks=pytest.mark.soak)],
+)
 def test_a_signal_ends_all_processes_and_leaves_a_checkpoint(
     tmp_path: Path, sent: signal.Signals, status: int
 ) -> None:

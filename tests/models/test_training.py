@@ -42,7 +42,7 @@ def final_weights(folder: Path) -> dict[str, torch.Tensor]:
 
 def test_learns_digits_from_scratch(data: TrainingData, tmp_path: Path) -> None:
     seen: list[EpochResult] = []
-    trained = train(replace(RECIPE, epochs=8), data, None, tmp_path, on_epoch=seen.append)
+    trained = train(replace(RECIPE, epochs=6), data, None, tmp_path, on_epoch=seen.append)
     assert [result.epoch for result in seen] == list(range(1, trained.epochs + 1))
     assert trained.val_accuracy > 0.8
     best = min(seen, key=lambda result: result.val_loss)
@@ -68,8 +68,13 @@ STAGED = replace(
 @pytest.mark.parametrize(
     "recipe",
     # A rate test picks one of many rates, which rounding may turn to another.
-    [RECIPE, replace(STAGED, find_rates=False), replace(RECIPE, schedule="plateau", patience=3)],
-    ids=["plain", "staged", "plateau"],
+    [
+        pytest.param(RECIPE, id="plain"),
+        pytest.param(replace(STAGED, find_rates=False), id="staged"),
+        pytest.param(
+            replace(RECIPE, schedule="plateau", patience=3), id="plateau", marks=pytest.mark.soak
+        ),
+    ],
 )
 def test_a_resumed_training_ends_where_an_uninterrupted_one_does(
     data: TrainingData, tmp_path: Path, recipe: Recipe

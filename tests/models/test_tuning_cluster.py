@@ -42,6 +42,7 @@ def _is_worker(process: psutil.Process) -> bool:
         return False
 
 
+@pytest.mark.soak
 def test_trials_run_on_a_cluster_that_loses_one_and_sees_no_file(tmp_path: Path) -> None:
     data, watcher = digits(tmp_path / "digits"), Killing()
     gentle = replace(RECIPE, learning_rate=3e-4, head_learning_rate=3e-4)
