@@ -1,0 +1,84 @@
+"""Whether a new version answers: asked by itself first, then as a consumer asks the endpoint."""
+
+import base64
+import json
+import secrets
+import time
+
+import httpx
+
+from contracts.errors import Unavailable
+from contracts.identity import Project
+from contracts.manifest import Split
+from serving.readers import Source
+from tasks import clients, examples, storage
+from tasks.settings import settings
+
+_EXAMPLES = 3
+_TIMEOUT_SECONDS = 60.0
+
+
+def questions(project: Project, dataset_version: str) -> list[dict[str, str]]:
+    """Real test examples of different classes, in the endpoint's JSON form."""
+    manifest = storage.read_manifest(project, dataset_version)
+    by_class = {example.class_index: example for example in manifest.select(Split.TEST)}
+    chosen = list(by_class.values())[:_EXAMPLES]
+    return [_question(source) for source in examples.sources(manifest, chosen)]
+
+
+def _question(source: Source) -> dict[str, str]:
+    if isinstance(source, str):
+        return {"text": source}
+    picture = source if isinstance(source, bytes) else source.read_bytes()
+    return {"image_base64": base64.b64encode(picture).decode()}
+
+
+def ask_version(
+    project: Project, version: str, model_version: str, question: dict[str, str]
+) -> None:
+    """Call exactly the new version, past the URL; only this account can do that without a key."""
+    answer = clients.functions().invoke(
+        FunctionName=project.function_name(settings().stack),
+        Qualifier=version,
+        Payload=json.dumps(question),
+    )
+    payload = json.load(answer["Payload"])
+    if answer.get("FunctionError") or payload.get("model_version") != model_version:
+        raise Unavailable(
+            f"the new version does not answer: {json.dumps(payload)[:500]}",
+            fix="the old version keeps serving; look at the function's log",
+        )
+
+
+def ask_endpoint(
+    project: Project, endpoint: str, model_version: str, question: dict[str, str]
+) -> None:
+    """One call as a consumer makes it, with a key that exists for this call only."""
+    state, key = clients.state(), f"xk_smoke_{secrets.token_urlsafe(32)}"
+    state.add_key(project, key)
+    try:
+        _call_until_right(endpoint, key, model_version, question)
+    finally:
+        state.remove_key(project, key)
+
+
+def _call_until_right(
+    endpoint: str, key: str, model_version: str, question: dict[str, str]
+) -> None:
+    """A moved alias may take a moment to reach every front end, so wrong answers get some time."""
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    headers = {"x-api-key": key}
+    seen = ""
+    while time.monotonic() < deadline:
+        try:
+            answer = httpx.post(endpoint, json=question, headers=headers, timeout=30)
+            seen = f"{answer.status_code} {answer.text[:300]}"
+            if answer.status_code == 200 and answer.json()["model_version"] == model_version:
+                return
+        except httpx.HTTPError as error:
+            seen = str(error)
+        time.sleep(0.5)
+    raise Unavailable(
+        f"the endpoint does not answer with the new version: {seen}",
+        fix="the old version keeps serving; look at the function's log",
+    )
