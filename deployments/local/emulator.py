@@ -134,13 +134,15 @@ async def _serve(settings: EmulatorSettings) -> None:
     from ministack import app as ministack_app
 
     from deployments.local import alias_routing, persistence
+    from deployments.local.call_limit import CallLimit
     from deployments.local.function_urls import by_path
-    from deployments.local.guard import Guard
+    from deployments.local.own_pages import OwnPages
     from deployments.local.snapshots import watching
 
     alias_routing.install()
     snapshots = persistence.install(settings.state_dir / "services")
-    app = Guard(watching(by_path(ministack_app.app), snapshots), settings.port, settings.origins)
+    inner = CallLimit(watching(by_path(ministack_app.app), snapshots))
+    app = OwnPages(inner, settings.port, settings.origins)
     config = Config()
     config.bind = [f"127.0.0.1:{settings.port}"]
     config.loglevel = "WARNING"

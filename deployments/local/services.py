@@ -107,10 +107,8 @@ def prefect_server(layout: Layout) -> Service:
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": layout.prefect,
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_UI_API_URL": f"{layout.prefect}/api",
-        "PREFECT_SERVER_API_HOST": "127.0.0.1",
-        "PREFECT_SERVER_API_PORT": str(layout.prefect_port),
     }
-    argv = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1"]
+    argv = [sys.executable, "-m", "deployments.local.prefect_server"]
     return Service(
         PREFECT,
         [*argv, "--port", str(layout.prefect_port)],
@@ -118,6 +116,7 @@ def prefect_server(layout: Layout) -> Service:
         layout.log(PREFECT),
         health_url=f"{layout.prefect}/api/health",
         start_seconds=120,
+        cwd=SOURCE,
     )
 
 
@@ -128,6 +127,9 @@ def mlflow(layout: Layout, bucket: str) -> Service:
     argv += ["--port", str(layout.mlflow_port), "--workers", "1", "--serve-artifacts"]
     argv += ["--backend-store-uri", f"sqlite:///{layout.home}/mlflow/mlflow.db"]
     argv += ["--artifacts-destination", f"s3://{bucket}/mlflow"]
+    # Its default takes 10.*, which is also a name that anybody can have: 10.example.org.
+    hosts = [f"{name}:{layout.mlflow_port}" for name in ("127.0.0.1", "localhost")]
+    argv += ["--allowed-hosts", ",".join(hosts)]
     # Job execution would start seven more processes and a gigabyte for features not used here.
     extra = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "DO_NOT_TRACK": "1"}
     return Service(
