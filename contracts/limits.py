@@ -24,7 +24,7 @@ class Limits:
     max_file_bytes: int = 20 * MIB
     max_project_bytes: int = 50 * 1024 * MIB
     min_side_px: int = 8
-    max_pixels: int = 100_000_000  # larger ones are taken for decompression bombs
+    max_pixels: int = 89_000_000  # more are taken for a decompression bomb, by Pillow too
     max_aspect: float = 20.0  # longer side over shorter side
     min_rows_per_class: int = 100  # of text
     max_rows: int = 1_000_000

@@ -11,11 +11,13 @@ import numpy as np
 from PIL import Image
 
 from contracts.bundle import Preprocessing
-from contracts.errors import UnreadableExample
 from contracts.limits import MIB, Limits
 from contracts.manifest import Flag
+from models.memory_share import MemoryShare
 from models.problems import Problem
+from serving.picture_cost import MAX_OPENING_BYTES, opening_bytes
 from serving.preprocess import FORMATS, decode
+from serving.structure import TooCostly, check_structure
 
 THUMBNAIL_SIZE: Final = (18, 16)  # width, height: every dhash cell is the mean of 2 × 2 of these
 
@@ -23,6 +25,8 @@ _CHUNK = 64  # pictures per job: handing over single ones costs more than openin
 _FIX = "save it as JPEG or PNG and upload it again"
 # Larger than any side, so that JPEGs are decoded in full and a broken end is noticed.
 _FULL_SIZE = Preprocessing(resize=2**20)
+# Of all threads: two very large pictures at once, or hundreds of usual ones.
+_MEMORY = MemoryShare(2 * MAX_OPENING_BYTES)
 
 # What uploaders mistake for pictures: how it begins, what it is, what to do.
 _LOOKALIKES: Final = (
@@ -31,6 +35,9 @@ _LOOKALIKES: Final = (
     (b"<svg", "an SVG drawing", "export it as PNG"),
     (b"<!doctype html", "a web page", "save the picture itself, not the page around it"),
     (b"<html", "a web page", "save the picture itself, not the page around it"),
+)
+_BEGINNINGS: Final = (
+    *(b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
 )
 
 
@@ -79,24 +86,27 @@ def inspect_image(path: Path, limits: Limits) -> ImageFacts | Problem:
         )
     try:
         return _open_fully(data, limits)
+    except TooCostly as error:
+        return Problem(Flag.TOO_LARGE, f"{error.message}: {error.fix}")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return _too_many_pixels("far too many", limits)
-    except UnreadableExample:
-        return Problem(Flag.UNREADABLE, _why_unreadable(data))
     except Exception:  # noqa: BLE001 - decoders raise almost anything on hostile bytes
         return Problem(Flag.UNREADABLE, _why_unreadable(data))
 
 
 def _open_fully(data: bytes, limits: Limits) -> ImageFacts | Problem:
     """Judge the header first: a bomb must not be decoded to be refused."""
+    passes = check_structure(data)
     with Image.open(BytesIO(data), formats=FORMATS) as image:
         width, height, mode, stored_as = *image.size, image.mode, image.format or ""
-    problem = _size_problem(width, height, limits)
-    if problem:
-        return problem
-    picture = decode(data, _FULL_SIZE, limits.max_pixels)  # the code that will serve it
-    # Bilinear finds more enlarged and cut copies than box sampling, a smaller gap misses many.
-    small = picture.resize(THUMBNAIL_SIZE, Image.Resampling.BILINEAR, reducing_gap=6.0)
+        problem = _size_problem(width, height, limits)
+        if problem:
+            return problem
+        needed = opening_bytes(image, image.size, passes)
+    with _MEMORY.held(needed):
+        picture = decode(data, _FULL_SIZE, limits.max_pixels)  # the code that will serve it
+        # Bilinear finds more enlarged and cut copies than box sampling, a smaller gap misses many.
+        small = picture.resize(THUMBNAIL_SIZE, Image.Resampling.BILINEAR, reducing_gap=6.0)
     return ImageFacts(
         *picture.size,
         format="JPEG" if stored_as == "MPO" else stored_as,  # MPO: a phone's JPEG with a preview
@@ -154,14 +164,6 @@ def _why_unreadable(data: bytes) -> str:
     for magic, what, fix in _LOOKALIKES:
         if start.startswith(magic.lower()):
             return f"this is {what}, no picture of pixels: {fix}"
-    if _has_picture_header(data):
+    if data.startswith(_BEGINNINGS) or (data.startswith(b"RIFF") and data[8:12] == b"WEBP"):
         return f"the picture is damaged or cut off: {_FIX}"
     return f"this is no JPEG, PNG, WebP, GIF, BMP or TIFF picture: {_FIX}"
-
-
-def _has_picture_header(data: bytes) -> bool:
-    try:
-        with Image.open(BytesIO(data), formats=FORMATS):
-            return True
-    except Exception:  # noqa: BLE001 - as above
-        return False

@@ -1,22 +1,26 @@
 """From a picture's bytes to the model's input. Training, draft and serving all use this code."""
 
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import Image
 
 from contracts.bundle import Preprocessing
 from contracts.errors import UnreadableExample
 from contracts.limits import Limits
+from serving.picture_cost import check_cost, orientation
+from serving.structure import check_structure
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS: Final = Limits().max_pixels
 
 Box = tuple[float, float, float, float]
 
+_BAND_PIXELS: Final = 2**20  # converted at once
 _FIX = "use a JPEG, PNG, WebP, GIF, BMP or TIFF that a picture viewer can open"
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -40,23 +44,34 @@ def decode(
 ) -> Image.Image:
     """Open a picture as upright RGB, transparency on white; a large JPEG comes scaled down.
 
-    Raises `UnreadableExample`, for more than `max_pixels` from the header alone.
+    Raises `UnreadableExample`, for what would take too much time or memory before it takes it.
     """
+    data = data if isinstance(data, bytes) else data.read_bytes()
     try:
-        # Opened formats are a short list: Pillow also reads some that run other programs.
-        source = BytesIO(data) if isinstance(data, bytes) else data
-        with Image.open(source, formats=FORMATS) as image:
-            _check_size(image, max_pixels)
-            # libjpeg skips the work for detail that the resize would throw away.
-            image.draft("RGB", (preprocessing.resize, preprocessing.resize))
-            image.load()
-            return _to_rgb(_upright(image))
+        image, turn = _opened(data, preprocessing, max_pixels)
+        return image if turn is None else image.transpose(turn)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UnreadableExample(f"the picture is too large to open: {error}", fix=_FIX) from error
     except UnreadableExample:
         raise
     except Exception as error:  # decoders raise almost anything on hostile bytes
         raise UnreadableExample(f"this is no readable picture ({error})", fix=_FIX) from error
+
+
+def _opened(
+    data: bytes, preprocessing: Preprocessing, max_pixels: int
+) -> tuple[Image.Image, Image.Transpose | None]:
+    """The picture as RGB and how to make it upright; its stored form is given up on return."""
+    passes = check_structure(data)
+    # Opened formats are a short list: Pillow also reads some that run other programs.
+    with Image.open(BytesIO(data), formats=FORMATS) as image:
+        _check_size(image, max_pixels)
+        stored = image.size
+        # libjpeg skips the work for detail that the resize would throw away.
+        image.draft("RGB", (preprocessing.resize, preprocessing.resize))
+        check_cost(image, stored, passes)
+        image.load()
+        return _to_rgb(image), _UPRIGHT.get(orientation(image))
 
 
 def crop(image: Image.Image, preprocessing: Preprocessing) -> NDArray[np.uint8]:
@@ -93,33 +108,49 @@ def _check_size(image: Image.Image, max_pixels: int) -> None:
         )
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # noqa: BLE001 - a broken EXIF block does not make the picture unreadable
-        return image
-    method = _UPRIGHT.get(orientation)
-    return image if method is None else image.transpose(method)
-
-
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image.copy() if image.readonly else image
     if image.mode.startswith(("I", "F")):
-        return _from_deep_grey(image)
+        full = 65535.0 if image.mode.startswith("I;16") else _full_scale(_largest(image))
+        return _in_bands(image, lambda part: _from_deep_grey(part, full))
     if image.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        white = Image.new("RGBA", layer.size, "white")
-        return Image.alpha_composite(white, layer).convert("RGB")
+        return _in_bands(image, _on_white)
     return image.convert("RGB")
 
 
-def _from_deep_grey(image: Image.Image) -> Image.Image:
+def _bands(image: Image.Image) -> Iterator[tuple[int, int, int, int]]:
+    """Boxes from the top down: copies of all of a large picture would take gigabytes."""
+    height = max(1, _BAND_PIXELS // image.width)
+    for top in range(0, image.height, height):
+        yield 0, top, image.width, min(top + height, image.height)
+
+
+def _in_bands(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    result = Image.new("RGB", image.size)
+    for box in _bands(image):
+        result.paste(convert(image.crop(box)), box)
+    return result
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    layer = image.convert("RGBA")
+    white = Image.new("RGBA", layer.size, "white")
+    return Image.alpha_composite(white, layer).convert("RGB")
+
+
+def _from_deep_grey(image: Image.Image, full: float) -> Image.Image:
     """Scale 16-bit, 32-bit and float grey to 8 bits; Pillow's own conversion would clip."""
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
-    full = 65535.0 if image.mode.startswith("I;16") else _full_scale(float(values.max()))
-    grey = np.clip(values * (255 / full), 0, 255).round().astype(np.uint8)
+    grey = np.clip(_values(image) * (255 / full), 0, 255).round().astype(np.uint8)
     return Image.fromarray(grey).convert("RGB")
+
+
+def _values(image: Image.Image) -> NDArray[np.float64]:
+    return np.nan_to_num(np.asarray(image, dtype=np.float64))
+
+
+def _largest(image: Image.Image) -> float:
+    return max(float(_values(image.crop(box)).max()) for box in _bands(image))
 
 
 def _full_scale(largest: float) -> float:

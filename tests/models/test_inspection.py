@@ -82,7 +82,7 @@ def test_cut_off_pictures_are_noticed(tmp_path: Path, kind: str) -> None:
     data = encoded(scene(6), kind)
     found = problem(tmp_path, data[: len(data) // 2])
     assert found.flag is Flag.UNREADABLE
-    assert "damaged or cut off" in found.note or kind == "WEBP"
+    assert "damaged or cut off" in found.note
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_cut_off_pictures_are_noticed(tmp_path: Path, kind: str) -> None:
         (b"%!PS-Adobe-3.0 EPSF-3.0", "no JPEG"),
         (b"\0\0\0\x18ftypheic", "HEIC"),
         (b"PK\x03\x04rest", "zip"),
-        (b"\xff\xd8\xff\xe0", "no JPEG"),
+        (b"\xff\xd8\xff\xe0", "damaged or cut off"),
         (bytes(range(256)), "no JPEG"),
     ],
 )
