@@ -13,11 +13,11 @@ import httpx
 
 from contracts.errors import Conflict, InvalidRequest, NotFound, Unauthorized, Unavailable
 from contracts.manifest import Kind
+from contracts.picture_type import SNIFF_BYTES, picture_type
 from deployments.api_calls import ApiCalls, ApiError, answer_json
 from deployments.connection import KeyRing, find_connection, is_loopback, state_home
 from deployments.folder import LabelledFolder, read_folder
 from deployments.job_logs import LogLine, job_logs
-from deployments.picture_type import SNIFF_BYTES, picture_type
 from deployments.remote_job import RemoteJob, TrainResult
 from deployments.text_files import holds_text, read_text_files
 from deployments.transfer import OnProgress, Transfer, TransferProgress

@@ -10,9 +10,9 @@ from pathlib import Path
 from contracts.errors import DataProblem, InvalidName, NotFound
 from contracts.identity import class_name
 from contracts.manifest import Kind, Split
+from contracts.picture_type import SNIFF_BYTES, picture_type, reason_against
 from contracts.requests import SOURCE_MAX, AnnouncedFile
 from contracts.tables import Columns
-from deployments.picture_type import SNIFF_BYTES, picture_type, reason_against
 
 TRAIN_NAMES = frozenset({"train", "training"})
 TEST_NAMES = frozenset({"test", "testing"})

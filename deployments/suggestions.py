@@ -9,9 +9,9 @@ from typing import Any, Final
 from contracts.bundle import MODEL_FILE, TOKENIZER_FILE
 from contracts.errors import DataProblem, InvalidRequest, NotFound
 from contracts.manifest import Kind
+from contracts.picture_type import SNIFF_BYTES, picture_type
 from contracts.tables import SAMPLE_BYTES, Columns, Hints, guess_columns, read_rows
 from deployments.local_evaluation import unpacked
-from deployments.picture_type import SNIFF_BYTES, picture_type
 from deployments.text_files import TYPES
 from models.encodings import encoding_of_file
 from models.label_next import Candidate, Suggestion, suggestions, survey
