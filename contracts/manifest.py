@@ -62,6 +62,7 @@ class Example:
     group: str = ""  # examples of one group never straddle two splits
     flags: tuple[Flag, ...] = ()
     note: str = ""
+    is_feedback: bool = False  # came as the right label of an answer, so it was no random choice
 
     @property
     def is_set_aside(self) -> bool:
@@ -155,6 +156,8 @@ def _example_to_dict(example: Example) -> dict[str, Any]:
             out[key] = value
     if example.flags:
         out["flags"] = list(example.flags)
+    if example.is_feedback:
+        out["feedback"] = True
     return out
 
 
@@ -171,4 +174,5 @@ def _example_from_dict(data: dict[str, Any]) -> Example:
         group=data.get("group", ""),
         flags=tuple(Flag(flag) for flag in data.get("flags", ())),
         note=data.get("note", ""),
+        is_feedback=data.get("feedback", False),
     )

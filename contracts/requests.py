@@ -27,6 +27,10 @@ COLUMN_MAX = 128
 RECIPE_VALUES_MAX = 40
 TUNE_MAX: Final = 200
 NOTE_MAX: Final = 500
+AS_BEFORE: Final = "as_before"  # what the request leaves out is as in the last training
+_REMEMBERED: Final = (
+    *("upload", "model", "recipe", "seed", "budget_seconds", "min_per_class", "tune"),
+)
 DEFAULT_MODELS: Final = {Kind.IMAGE: "mobilenet_v2", Kind.TEXT: "minilm_l6"}
 
 
@@ -50,6 +54,12 @@ def _integer(value: Any, name: str, low: int, high: int) -> int:
             f"{name} is {str(value)[:80]!r}, it must be a whole number from {low} to {high}",
             fix=f"use a value such as {low}",
         )
+    return value
+
+
+def _switch(value: Any, name: str) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidRequest(f"{name} is {str(value)[:40]!r}", fix="use true or false")
     return value
 
 
@@ -135,6 +145,7 @@ class AnnouncedFile:
     split: Split | None = None
     text_column: str = ""  # a header's name or a number from 1; empty: to be guessed
     label_column: str = ""
+    is_feedback: bool = False  # given as the right label of an answer; its label outdoes others
 
     @property
     def kind(self) -> Kind:
@@ -152,7 +163,7 @@ class AnnouncedFile:
         data = _fields(
             body,
             required=("name", "size_bytes", "sha256", "content_type"),
-            optional=("class", "split", "text_column", "label_column"),
+            optional=("class", "split", "text_column", "label_column", "feedback"),
         )
         name = data["name"]
         if not isinstance(name, str) or not 1 <= len(name) <= SOURCE_MAX:
@@ -188,6 +199,7 @@ class AnnouncedFile:
             split=Split(data["split"]) if data.get("split") else None,
             text_column=_column(data.get("text_column", ""), "text_column"),
             label_column=_column(data.get("label_column", ""), "label_column"),
+            is_feedback=_switch(data.get("feedback", False), "feedback"),
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -202,6 +214,8 @@ class AnnouncedFile:
         for name in ("split", "text_column", "label_column"):
             if value := getattr(self, name):
                 out[name] = str(value)
+        if self.is_feedback:
+            out["feedback"] = True
         return out
 
 
@@ -275,22 +289,16 @@ class TrainRequest:
     min_per_class: int = 0  # examples that a class needs; 0: what the limits say
     tune: int = 0  # variants of the recipe to try first, 0..TUNE_MAX
     again: bool = False  # train anew although the same job has already succeeded
+    with_feedback: bool = True  # examples that were given the right label afterwards learn, too
 
     @classmethod
     def parse(cls, body: Any) -> Self:
         """Raises `InvalidRequest`."""
         data = _fields(
-            body,
-            required=(),
-            optional=(
-                *("upload", "model", "recipe", "seed", "budget_seconds", "min_per_class", "tune"),
-                "again",
-            ),
+            body, required=(), optional=(*_REMEMBERED, "again", "with_feedback", AS_BEFORE)
         )
         default = cls()
-        again = data.get("again", False)
-        if not isinstance(again, bool):
-            raise InvalidRequest(f"again is {str(again)[:40]!r}", fix="use true or false")
+        _switch(data.get(AS_BEFORE, False), AS_BEFORE)
         return cls(
             upload=identifier(data["upload"], "upload") if data.get("upload") else "",
             model=_model(data["model"]) if data.get("model") else "",
@@ -301,8 +309,16 @@ class TrainRequest:
             ),
             min_per_class=_integer(data.get("min_per_class", 0), "min_per_class", 0, 10_000),
             tune=_integer(data.get("tune", 0), "tune", 0, TUNE_MAX),
-            again=again,
+            again=_switch(data.get("again", False), "again"),
+            with_feedback=_switch(data.get("with_feedback", True), "with_feedback"),
         )
+
+    def remembered(self) -> dict[str, Any]:
+        """What a request "as before" takes over, in the form that `parse` takes."""
+        values = {name: getattr(self, name) for name in _REMEMBERED}
+        if self.recipe.startswith("{"):
+            values["recipe"] = json.loads(self.recipe)
+        return values
 
     def completed(self, kind: Kind, upload: str) -> Self:
         """Fill in what depends on the project: its newest upload and its kind's model.

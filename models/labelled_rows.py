@@ -29,11 +29,21 @@ class LabelledRows:
     texts: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Table:
     file: AnnouncedFile
     columns: Columns
     rows: list[Row]
+    right: dict[str, str] = field(default_factory=dict)  # labels that outdo this table's, by text
+
+    def label(self, row: Row) -> str:
+        return self.correction(row) or self.given(row)
+
+    def given(self, row: Row) -> str:
+        return self.file.class_name or row.label
+
+    def correction(self, row: Row) -> str:
+        return self.right.get(_normal(row.text), "") if self.right and not row.problem else ""
 
 
 def read_labelled_rows(
@@ -48,16 +58,41 @@ def read_labelled_rows(
     for file, path in files:
         tables.append(_read(file, path, limits.max_rows - rows))
         rows += len(tables[-1].rows)
+    _correct(tables)
     found = LabelledRows(tuple(classes) or _classes(tables, limits))
     indices = {name: index for index, name in enumerate(found.classes)}
     for table in tables:
         for row in table.rows:
-            text = unicodedata.normalize("NFC", row.text)
-            example = _example(table.file, row, text, indices, limits)
+            text = _normal(row.text)
+            example = _example(table, row, text, indices, limits)
             found.examples.append(example)
             if not example.flags:
                 found.texts[example.sha256] = text
     return found
+
+
+def _normal(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _correct(tables: Sequence[_Table]) -> None:
+    """Let feedback's labels win over those of the same texts in other tables.
+
+    Such a text stays the one row that it was, with its line and split; two rows under two labels
+    would both be set aside.
+    """
+    feedback = [table for table in tables if table.file.is_feedback]
+    rows = (row for table in feedback for row in table.rows if not row.problem)
+    right = {_normal(row.text): row.label for row in rows}
+    if not right:
+        return
+    known: set[str] = set()
+    for table in tables:
+        if not table.file.is_feedback:
+            table.right = right
+            known |= right.keys() & {_normal(row.text) for row in table.rows if not row.problem}
+    for table in feedback:
+        table.rows = [row for row in table.rows if _normal(row.text) not in known]
 
 
 def _read(file: AnnouncedFile, path: Path, rows_left: int) -> _Table:
@@ -89,10 +124,11 @@ def _classes(tables: Iterable[_Table], limits: Limits) -> tuple[str, ...]:
     """The different labels that may be classes, sorted."""
     counts: Counter[str] = Counter()
     for table in tables:
-        if table.file.class_name:
+        if table.file.class_name and not table.right:
             counts[table.file.class_name] += len(table.rows)
         else:
-            counts.update(row.label for row in table.rows if row.label and not row.problem)
+            labels = (table.label(row) for row in table.rows if not row.problem)
+            counts.update(label for label in labels if label)
     # Not named one by one: a column of a million different values is no column of labels.
     if len(counts) > limits.max_classes:
         some = ", ".join(repr(label[:40]) for label, _ in counts.most_common(3))
@@ -128,23 +164,26 @@ def _class_problem(label: str) -> str:
 
 
 def _example(
-    file: AnnouncedFile, row: Row, text: str, indices: dict[str, int], limits: Limits
+    table: _Table, row: Row, text: str, indices: dict[str, int], limits: Limits
 ) -> Example:
     data = text.encode("utf-8", "replace")
-    label = file.class_name or row.label
-    index = indices.get(unicodedata.normalize("NFC", label), UNLABELLED)
+    label, given = table.label(row), table.given(row)
+    index = indices.get(_normal(label), UNLABELLED)
     flag, note = _problem(row, text, label, index, limits)
-    split = file.split
+    if label != given and not note:
+        note = f"its label {given[:64]!r} was corrected"
+    split = table.file.split
     if row.is_test is not None:
         split = Split.TEST if row.is_test else Split.TRAIN
     return Example(
         sha256=hashlib.sha256(data).hexdigest(),
         class_index=index,
-        source=f"{file.name}:{row.line}",
+        source=f"{table.file.name}:{row.line}",
         size_bytes=len(data),
         requested_split=split,
         flags=(flag,) if flag else (),
         note=note[:_NOTE_CHARACTERS],
+        is_feedback=table.file.is_feedback,
     )
 
 

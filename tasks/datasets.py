@@ -109,6 +109,7 @@ def _example(file: AnnouncedFile, class_index: int, problem: Flag | None) -> Exa
         requested_split=file.split,
         flags=(problem,) if problem else (),
         note="the stored bytes are not the announced ones: upload it again" if problem else "",
+        is_feedback=file.is_feedback,
     )
 
 

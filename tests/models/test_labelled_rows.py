@@ -1,11 +1,16 @@
 """From tables to examples: every row is kept, with what is wrong with it."""
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from contracts.errors import DataProblem, LimitExceeded
+from contracts.corrections import Correction, table_file, table_of
+from contracts.errors import DataProblem, InvalidRequest, LimitExceeded
+from contracts.feedback import text_example
 from contracts.limits import Limits
 from contracts.manifest import UNLABELLED, Flag, Split
 from contracts.requests import AnnouncedFile
@@ -136,3 +141,72 @@ def test_rows_of_another_encoding_are_set_aside(tmp_path: Path) -> None:
     assert len(found.texts) == 50
     assert [e.flags for e in found.examples[50:]] == [(Flag.UNREADABLE,)] * 2
     assert found.examples[50].source == "t.csv:52"
+
+
+def feedback(tmp_path: Path, *rows: tuple[str, str]) -> tuple[AnnouncedFile, Path]:
+    """The rows as they come out of the API and into the upload of a training."""
+    kept = [(text_example(text, Limits()), label) for text, label in rows]
+    data = table_of(
+        Correction(one.sha256, label, len(one.data), text=one.text) for one, label in kept
+    )
+    path = tmp_path / "feedback.csv"
+    path.write_bytes(data)
+    return table_file(hashlib.sha256(data).hexdigest(), len(data)), path
+
+
+def test_a_corrected_row_keeps_its_place_under_its_right_label(tmp_path: Path) -> None:
+    files = [
+        table(
+            tmp_path / "t.csv", b"text,label,split\nhello,spam,test\nwin,spam,train\n,ham,train\n"
+        ),
+        feedback(tmp_path, ("hello", "ham"), ("new one", "ham"), ("win", "spam")),
+    ]
+    found = read_labelled_rows(files, (), LIMITS)
+    assert found.classes == ("ham", "spam")
+    first, second, empty, new = found.examples
+    assert (first.source, first.class_index, first.requested_split) == ("t.csv:2", 0, Split.TEST)
+    assert (first.note, first.is_feedback) == ("its label 'spam' was corrected", False)
+    assert (second.class_index, second.note) == (1, "")
+    assert empty.flags == (Flag.EMPTY,)
+    assert (new.class_index, new.is_feedback, new.requested_split) == (0, True, None)
+
+
+def test_a_class_that_no_row_has_any_more_is_none(tmp_path: Path) -> None:
+    files = [
+        table(tmp_path / "t.csv", b"text,label\na,ham\nb,spam\nc,spma\nd,\n"),
+        feedback(tmp_path, ("c", "spam"), ("d", "ham")),
+    ]
+    found = read_labelled_rows(files, (), LIMITS)
+    assert found.classes == ("ham", "spam")
+    assert [example.class_index for example in found.examples] == [0, 1, 1, 0]
+    assert not any(example.flags for example in found.examples)
+
+
+def test_files_of_one_class_are_corrected_too(tmp_path: Path) -> None:
+    files = [
+        table(tmp_path / "yes.txt", b"sure\nnever\n", "yes"),
+        table(tmp_path / "no.txt", b"no way\n", "no"),
+        feedback(tmp_path, ("never", "no")),
+    ]
+    found = read_labelled_rows(files, ("yes", "no"), LIMITS)
+    assert [example.class_index for example in found.examples] == [0, 1, 1]
+
+
+# Whatever the API takes comes out of the table as it was, or a label would be of another text.
+@given(
+    st.dictionaries(
+        st.text(min_size=1, max_size=60), st.sampled_from(["ham", "-1", "a,b", '"']), max_size=8
+    )
+)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_texts_survive_the_table(tmp_path: Path, rows: dict[str, str]) -> None:
+    taken = {}
+    for text, label in rows.items():
+        with suppress(InvalidRequest):
+            taken[text_example(text, LIMITS).text] = label
+    if not taken:
+        return
+    found = read_labelled_rows(
+        [feedback(tmp_path, *taken.items())], ("ham", "-1", "a,b", '"'), Limits()
+    )
+    assert {found.texts[e.sha256]: found.classes[e.class_index] for e in found.examples} == taken
