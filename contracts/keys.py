@@ -10,6 +10,7 @@ from contracts.identity import Project, identifier, sha256_hex
 _FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_=-]*(\.[A-Za-z0-9_=-]+)*")
 _WHEEL = re.compile(r"[A-Za-z0-9_]+-[0-9][A-Za-z0-9.+]*-[a-z0-9]+-[a-z0-9]+-[a-z0-9_]+\.whl")
 _EVALUATION = re.compile(r"evaluation-([0-9a-f]{64})\.json")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _INBOX_MANIFEST = re.compile(r"users/([^/]+)/([^/]+)/inbox/([^/]+)/manifest\.json")
 
 MANIFEST_FILE: Final = "manifest.json"
@@ -26,6 +27,12 @@ def _filename(value: str) -> str:
             f"file name {value[:80]!r} may hold only letters, digits, '_', '=', '-' and inner dots",
             fix="use a name such as 'model.onnx'",
         )
+    return value
+
+
+def _day(value: str) -> str:
+    if not isinstance(value, str) or not _DAY.fullmatch(value):
+        raise InvalidName(f"day {str(value)[:40]!r} is no day", fix="use a day such as 2026-11-30")
     return value
 
 
@@ -64,6 +71,10 @@ class ProjectKeys:
     def object(self, sha256: str) -> str:
         """One uploaded example, by its content."""
         return f"{self.prefix}objects/{sha256_hex(sha256)}"
+
+    def request(self, day: str, request_id: str) -> str:
+        """A request to the endpoint that the project's owner wanted kept; `day` is YYYY-MM-DD."""
+        return f"{self.prefix}requests/{_day(day)}/{identifier(request_id, 'request')}.json"
 
     def manifest(self, version: str) -> str:
         """The immutable manifest of a dataset version."""

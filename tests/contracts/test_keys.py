@@ -39,6 +39,8 @@ BUILDERS: list[Callable[[ProjectKeys, str], str]] = [
     lambda k, name: k.inbox_parts(name),
     lambda k, name: k.inbox_refusal(name),
     lambda k, name: k.object(name),
+    lambda k, name: k.request(name, "r-1"),
+    lambda k, name: k.request("2026-11-30", name),
     lambda k, name: k.manifest(name),
     lambda k, name: k.report(SHA, name),
     lambda k, name: k.report(name, "report.html"),
