@@ -5,14 +5,14 @@
 | USER#{user}        | PROJECT#{name}     | the project                    |
 | PROJECT#{slug}     | JOB#{job}          | a training job                 |
 | PROJECT#{slug}     | VERSION#{model}    | a model version once promoted  |
-| PROJECT#{slug}     | KEYS               | hashes of the endpoint's keys  |
 | USER#{user}        | SPENT#{month}#{run}| what one training run has cost |
 | USER#{user}        | STARTING#{kind}    | runs that are being created    |
 | PACE               | {model}#{recipe}   | how long trainings have taken  |
-| TOKEN#{hash}       | TOKEN              | the user a token belongs to    |
+
+Keys are in `lambdas/credentials.py`, users and tokens in `lambdas/accounts.py`, what users hold of
+their quotas in `lambdas/ledger.py`.
 """
 
-import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +25,8 @@ from contracts.identity import Project
 from contracts.manifest import Kind
 from contracts.project_settings import DEFAULTS
 from contracts.status import Job, JobState, Stage
+from lambdas.accounts import Accounts
+from lambdas.credentials import Credentials, digest
 from lambdas.table import Key, Table
 
 if TYPE_CHECKING:
@@ -90,16 +92,12 @@ class ReleaseRecord:
     reason: str
 
 
-def digest(secret: str) -> str:
-    """What is stored of a token or key."""
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
-class State:
+class State(Credentials):
     """The table's access patterns. Raises `NotFound` and `Conflict`, never botocore's errors."""
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
-        self._table = Table(client, table)
+        super().__init__(Table(client, table))
+        self.accounts = Accounts(self._table)
 
     @property
     def table(self) -> Table:
@@ -124,15 +122,20 @@ class State:
             )
         return stored, False
 
+    def find_project(self, project: Project) -> ProjectRecord | None:
+        """The project, or None."""
+        item = self._table.get(_project_key(project))
+        return _project_record(project, item) if item else None
+
     def project(self, project: Project) -> ProjectRecord:
         """Raises `NotFound`."""
-        item = self._table.get(_project_key(project))
-        if item is None:
+        record = self.find_project(project)
+        if record is None:
             raise NotFound(
                 f"there is no project {project.name!r}",
                 fix="create it first, or look at the list of your projects",
             )
-        return _project_record(project, item)
+        return record
 
     def projects(self, user: str) -> list[ProjectRecord]:
         """All projects of a user, by name."""
@@ -252,30 +255,14 @@ class State:
 
     # Credentials
 
-    def put_key(self, project: Project, key: str) -> None:
-        """Make `key` the only one that opens the project's endpoint."""
-        self._table.put(_keys_key(project), {"hashes": {digest(key)}})
-
-    def add_key(self, project: Project, key: str) -> None:
-        """Let `key` open the endpoint beside the others."""
-        self._table.add_to_set(_keys_key(project), "hashes", {digest(key)})
-
-    def remove_key(self, project: Project, key: str) -> None:
-        """Take back one key; removing an absent one changes nothing."""
-        self._table.remove_from_set(_keys_key(project), "hashes", {digest(key)})
-
     def put_token(self, token: str, user: str, expires_at: float) -> None:
-        """Let `token` act for `user` until `expires_at` (seconds since the epoch)."""
-        self._table.put(
-            (f"TOKEN#{digest(token)}", "TOKEN"), {"user": user, "expires_at": int(expires_at)}
-        )
+        """Let `token` act for `user`, who gets an account, until then (seconds of the epoch)."""
+        self.accounts.add(user)
+        self.accounts.issue(user, token, expires_at)
 
     def user_of_token(self, token: str) -> str | None:
         """The token's user, or None when it is unknown or expired."""
-        item = self._table.get((f"TOKEN#{digest(token)}", "TOKEN"))
-        if item is None or item["expires_at"] < time.time():
-            return None
-        return str(item["user"])
+        return self.accounts.user_of_token(token)
 
 
 def _project_key(project: Project) -> Key:
@@ -289,10 +276,6 @@ def _job_key(project: Project, job_id: str) -> Key:
 def _pace_key(model: str, recipe: str) -> Key:
     is_preset = not recipe.startswith("{")
     return "PACE", f"{model}#{recipe if is_preset else digest(recipe)[:16]}"
-
-
-def _keys_key(project: Project) -> Key:
-    return f"PROJECT#{project.slug}", "KEYS"
 
 
 def _version_key(project: Project, model_version: str) -> Key:

@@ -78,6 +78,17 @@ class Table:
         )
         return [_from_item(item) for page in pages for item in page["Items"]]
 
+    def assign(self, key: Key, changes: dict[str, Any]) -> None:
+        """Set fields of an item, made when absent; its others stay."""
+        names = {f"#{name}": name for name in changes}
+        self._client.update_item(
+            TableName=self._name,
+            Key=_key_item(key),
+            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in changes),
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=_to_item({f":{k}": value for k, value in changes.items()}),
+        )
+
     def update(
         self, key: Key, changes: dict[str, Any], unless: Mapping[str, Iterable[str]] | None = None
     ) -> bool:

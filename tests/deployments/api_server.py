@@ -24,7 +24,8 @@ import pytest
 
 from contracts.identity import Project
 from lambdas import api, authorizer, environment
-from lambdas.state import State, digest
+from lambdas.credentials import digest
+from lambdas.state import State
 from lambdas.table import Table
 from serving.explanation import explain
 from serving.predictor import Predictor

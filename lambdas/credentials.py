@@ -1,0 +1,39 @@
+"""Who may ask a project's endpoint, and how often: one item, which its function reads.
+
+| pk             | sk   | holds                                                       |
+|----------------|------|-------------------------------------------------------------|
+| PROJECT#{slug} | KEYS | hashes of its keys, and `serving.access.EndpointAccess` |
+"""
+
+import hashlib
+
+from contracts.identity import Project
+from lambdas.table import Key, Table
+
+
+class Credentials:
+    """Keys of projects' endpoints. A function looks for changes once a minute."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def put_key(self, project: Project, key: str) -> None:
+        """Make `key` the only one that opens the project's endpoint."""
+        self._table.assign(_key(project), {"hashes": {digest(key)}})
+
+    def add_key(self, project: Project, key: str) -> None:
+        """Let `key` open the endpoint beside the others."""
+        self._table.add_to_set(_key(project), "hashes", {digest(key)})
+
+    def remove_key(self, project: Project, key: str) -> None:
+        """Take back one key; removing an absent one changes nothing."""
+        self._table.remove_from_set(_key(project), "hashes", {digest(key)})
+
+
+def digest(secret: str) -> str:
+    """What is stored of a token or key."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _key(project: Project) -> Key:
+    return f"PROJECT#{project.slug}", "KEYS"
