@@ -77,6 +77,13 @@ class LimitExceeded(ExemplarError):
     http_status = 413
 
 
+class QuotaExceeded(ExemplarError):
+    """More than this user may have at once or do in a day; waiting alone may not help."""
+
+    code = "quota_exceeded"
+    http_status = 403
+
+
 class DataProblem(ExemplarError):
     """The data set cannot be trained on; `details` lists what to change."""
 

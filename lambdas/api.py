@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.logging import Logger
 
 from contracts.errors import ExemplarError, NotFound
-from lambdas.routes import jobs, models, projects, uploads  # noqa: F401 - they fill the router
+from lambdas.routes import account, jobs, models, projects, uploads  # noqa: F401 - they fill the router
 from lambdas.routes.exchange import answer, router
 
 app = APIGatewayHttpResolver()

@@ -8,6 +8,8 @@ import boto3
 from botocore.config import Config
 
 from lambdas.state import State
+from lambdas.stored_bytes import StoredBytes
+from lambdas.usage import Usage
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -34,6 +36,16 @@ def functions() -> "LambdaClient":
 def state() -> State:
     """The state table of this stack."""
     return State(boto3.client("dynamodb"), os.environ["EXEMPLAR_TABLE"])
+
+
+def usage(user: str) -> Usage:
+    """What a user has of the quotas."""
+    return Usage(state(), user)
+
+
+def stored_bytes(user: str) -> StoredBytes:
+    """How many bytes a user's examples have."""
+    return StoredBytes(state(), s3(), bucket(), user)
 
 
 def bucket() -> str:

@@ -62,6 +62,7 @@ def start(project: Project, request: TrainRequest) -> tuple[Job, list[dict[str, 
     request = request.completed(record.kind, record.last_upload)
     if not request.upload:
         raise DataProblem("nothing has been uploaded yet", fix="upload examples, then train")
+    environment.stored_bytes(project.user).check(project)
     files = uploads.announced_files(
         environment.s3(), environment.bucket(), project, request.upload, limits
     )
@@ -143,9 +144,12 @@ def _job_for(record: ProjectRecord, request: TrainRequest, expected: Estimate) -
             message="waiting for a worker",
             estimate=expected.as_dict(),
         )
-        if state.create_job(job):
-            return job
-        stored = state.job(project, job.job_id)
+        stored = state.find_job(project, job.job_id)
+        if stored is None:
+            environment.usage(project.user).take_training(project, job.job_id)
+            if state.create_job(job):
+                return job
+            stored = state.job(project, job.job_id)
         if not stored.state.is_final or (stored.state is JobState.DONE and not request.again):
             return stored
     raise Conflict("this job has been tried 1,000 times", fix="change the data or the recipe")

@@ -1,6 +1,9 @@
 """One DynamoDB table as plain Python values: items by key, conditional writes, no scans."""
 
+import random
+import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -13,8 +16,29 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str]  # partition key `pk`, sort key `sk`
 
+_TRANSACTION_ATTEMPTS = 10
+_FIRST_PAUSE_SECONDS = 0.02
+
 _encode = TypeSerializer().serialize
 _decode = TypeDeserializer().deserialize
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write of a transaction; the names in its expressions may be no reserved words."""
+
+    key: Key
+    update: str = ""  # such as `ADD taken :amount`; empty deletes the item
+    condition: str = ""
+    values: dict[str, Any] = field(default_factory=dict)  # by their slots, such as `:amount`
+
+    def as_item(self, table: str) -> dict[str, Any]:
+        """The form that DynamoDB takes."""
+        parts: dict[str, Any] = {"TableName": table, "Key": _key_item(self.key)}
+        parts |= {"UpdateExpression": self.update} if self.update else {}
+        parts |= {"ConditionExpression": self.condition} if self.condition else {}
+        parts |= {"ExpressionAttributeValues": _to_item(self.values)} if self.values else {}
+        return {"Update" if self.update else "Delete": parts}
 
 
 class Table:
@@ -116,6 +140,28 @@ class Table:
             ExpressionAttributeNames={f"#{name}": name for name in names},
             ExpressionAttributeValues=_to_item(values),
         )
+
+    def transact(self, *writes: Write) -> bool:
+        """Do all of these or none; False, and nothing changed, where a condition does not hold.
+
+        Others that write the same items at the same moment are waited for.
+        """
+        items: Any = [write.as_item(self._name) for write in writes]
+        for attempt in range(_TRANSACTION_ATTEMPTS):
+            try:
+                self._client.transact_write_items(TransactItems=items)
+            except self._client.exceptions.TransactionCanceledException as error:
+                codes = {reason.get("Code") for reason in error.response["CancellationReasons"]}
+                if "ConditionalCheckFailed" in codes:
+                    return False
+                if codes - {"None", "TransactionConflict"} or attempt == _TRANSACTION_ATTEMPTS - 1:
+                    raise
+                # Not at the same moment as everybody else.
+                pause = _FIRST_PAUSE_SECONDS * 1.6**attempt
+                time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
+            else:
+                return True
+        raise AssertionError("the last attempt returns or raises")
 
     def add_to_set(self, key: Key, name: str, values: set[str]) -> set[str]:
         """Put strings into a set, made when absent; return what was in it before."""

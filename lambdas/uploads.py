@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -23,16 +23,30 @@ from contracts.requests import (
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_EXPIRES_SECONDS = 3_600
+POST_SECONDS = 3_600  # that a presigned POST is good for
 _HEAD_UP_TO = 32  # below this, asking for each key beats listing
+
+Take = Callable[[str, int], None]
 
 
 def announce(
-    s3: "S3Client", bucket: str, project: Project, request: UploadRequest
+    s3: "S3Client",
+    bucket: str,
+    project: Project,
+    request: UploadRequest,
+    take: Take = lambda _batch, _size_bytes: None,
 ) -> dict[str, Any]:
-    """Store the batch's file list and return presigned POSTs for the contents still missing."""
-    keys = ProjectKeys(project)
-    part = keys.inbox_part(request.upload, batch_digest(request.files))
+    """Store the batch's file list and return presigned POSTs for the contents still missing.
+
+    `take` hears before how many bytes these have, and raises where they are too many.
+    """
+    keys, batch = ProjectKeys(project), batch_digest(request.files)
+    wanted = {file.sha256: file for file in request.files}
+    stored = existing(s3, bucket, keys, wanted)
+    missing = [file for sha256, file in wanted.items() if sha256 not in stored]
+    if missing:
+        take(batch, sum(file.size_bytes for file in missing))
+    part = keys.inbox_part(request.upload, batch)
     s3.put_object(
         Bucket=bucket,
         Key=part,
@@ -40,13 +54,7 @@ def announce(
         Body=encode_batch(request.files),
         ContentType="application/json",
     )
-    wanted = {file.sha256: file for file in request.files}
-    stored = existing(s3, bucket, keys, wanted)
-    posts = [
-        _presigned_post(s3, bucket, keys, file)
-        for sha256, file in wanted.items()
-        if sha256 not in stored
-    ]
+    posts = [_presigned_post(s3, bucket, keys, file) for file in missing]
     return {"upload": request.upload, "files": len(wanted), "stored": len(stored), "posts": posts}
 
 
@@ -107,7 +115,7 @@ def _presigned_post(
         keys.object(file.sha256),
         Fields=dict(fields),
         Conditions=conditions,
-        ExpiresIn=_EXPIRES_SECONDS,
+        ExpiresIn=POST_SECONDS,
     )
     return {"sha256": file.sha256, "url": post["url"], "fields": post["fields"]}
 

@@ -1,10 +1,12 @@
 """What `exemplar deploy` is told: by flags, or by the table `[deploy]` of `exemplar.toml`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from cyclopts import Parameter
+
+from contracts.quotas import parse_quotas
 
 CONFIG_FILE: Final = "exemplar.toml"
 
@@ -86,6 +88,16 @@ class DeployOptions:
             show_default=False,
         ),
     ] = False
+    quota_projects: Annotated[
+        int | None, _option("Projects that a user may have, where he has no quota of his own.")
+    ] = None
+    quota_stored_gib: Annotated[int | None, _option("GiB of examples that a user may store.")] = (
+        None
+    )
+    quota_trainings_per_day: Annotated[
+        int | None, _option("Trainings that a user may start on a day (UTC).")
+    ] = None
+    quota_jobs: Annotated[int | None, _option("Jobs of a user at once.")] = None
     alert_email: Annotated[
         str, _option("Who is told of failures and of costs; without it there are no alarms.")
     ] = ""
@@ -96,3 +108,14 @@ class DeployOptions:
     env_file: Annotated[
         Path | None, _option("Where the workers' settings are written; by default STACK.env here.")
     ] = None
+
+    @property
+    def quotas(self) -> dict[str, int]:
+        """Users' quotas that differ from the defaults. Raises `InvalidRequest`."""
+        prefix = "quota_"
+        given = {
+            field.name.removeprefix(prefix): getattr(self, field.name)
+            for field in fields(self)
+            if field.name.startswith(prefix)
+        }
+        return parse_quotas(given)

@@ -94,6 +94,8 @@ class Plan:
             "MaxTrainingHours": str(options.max_training_hours),
             "LargeModels": "images" if options.large_models else "none",
         }
+        for name, quota in options.quotas.items():
+            chosen[f"Quota{''.join(part.title() for part in name.split('_'))}"] = str(quota)
         if network:
             chosen |= {
                 "Training": "ec2",

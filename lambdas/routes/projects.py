@@ -30,8 +30,10 @@ def show_limits() -> Response[str]:
 def create_project() -> Response[str]:
     """Create a project; repeating it with the same body is harmless."""
     request = CreateProject.parse(json_body(), Limits.from_environment())
-    project = Project(caller(), request.name)
-    record, is_new = environment.state().create_project(
+    project, state = Project(caller(), request.name), environment.state()
+    if state.find_project(project) is None:
+        environment.usage(project.user).take_project(project.name)
+    record, is_new = state.create_project(
         ProjectRecord(
             project=project,
             kind=request.kind,

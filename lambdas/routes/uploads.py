@@ -1,5 +1,7 @@
 """The call that announces files and hands out the addresses that take them."""
 
+from functools import partial
+
 from aws_lambda_powertools.event_handler import Response
 
 from contracts.errors import InvalidRequest
@@ -28,7 +30,10 @@ def announce_upload(name: str) -> Response[str]:
                 f"{file.name!r} names the class {file.class_name!r}, which the project lacks",
                 fix=f"use one of {list(record.classes)}, or change the project's classes",
             )
-    found = uploads.announce(environment.s3(), environment.bucket(), project, request)
+    stored = environment.stored_bytes(project.user)
+    found = uploads.announce(
+        environment.s3(), environment.bucket(), project, request, partial(stored.announce, project)
+    )
     if record.last_upload != request.upload:
         environment.state().update_project(project, last_upload=request.upload)
     return answer(200, found)

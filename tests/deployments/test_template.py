@@ -3,11 +3,17 @@
 import json
 import subprocess
 import sys
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
+from contracts.quotas import Quotas
+from deployments.aws.account import Account
+from deployments.aws.options import DeployOptions
+from deployments.aws.system import Plan
 from deployments.template import TEMPLATE_FILE, Template
 
 
@@ -237,6 +243,20 @@ def test_only_preflights_and_limits_need_no_token(template: Template) -> None:
     free = {route["RouteKey"] for route in routes if route["AuthorizationType"] == "NONE"}
     assert free == {"OPTIONS /{proxy+}", "GET /v1/limits"}
     assert all("AuthorizerId" in r for r in routes if r["RouteKey"] not in free)
+
+
+def test_every_quota_reaches_the_functions_that_keep_it(template: Template) -> None:
+    names = {f"EXEMPLAR_QUOTA_{field.name.upper()}" for field in fields(Quotas)}
+    functions = of_type(template, "AWS::Lambda::Function")
+    for function in ("ApiFunction", "IngestFunction"):
+        variables = functions[function]["Environment"]["Variables"]
+        assert {name for name in variables if name.startswith("EXEMPLAR_QUOTA_")} == names
+    options = DeployOptions(quota_projects=1, quota_stored_gib=2, quota_jobs=3)
+    options = replace(options, quota_trainings_per_day=4)
+    chosen = Plan(options, Account(boto3.Session(), "1", "eu-west-1", "me"), None).parameters()
+    quotas = {name: value for name, value in chosen.items() if name.startswith("Quota")}
+    assert sorted(quotas.values()) == ["1", "2", "3", "4"]
+    assert set(quotas) <= set(template.document["Parameters"])
 
 
 def test_no_account_region_or_partition_is_written_down() -> None:

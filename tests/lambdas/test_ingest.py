@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -182,3 +183,30 @@ def test_a_model_of_pictures_cannot_learn_text() -> None:
     answer = start(project, upload="t1", model="mobilenet_v2")
     assert answer["http_status"] == 400
     assert "minilm_l6" in answer["error"]["fix"]
+
+
+def test_of_many_starts_at_once_no_more_become_jobs_than_the_quotas_allow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(orchestrator, "start_pipeline", lambda *_: "run-1")
+    project = Project("quota-race", "p")
+    announce(project, {"cat": 10, "dog": 10})
+    environment.state().accounts.give_quotas(project.user, {"trainings_per_day": 3})
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda seed: start(project, upload="u1", seed=seed), range(20)))
+    refused = [answer for answer in answers if "error" in answer]
+    assert (len(refused), len(environment.state().jobs(project))) == (17, 3)
+    assert {answer["error"]["code"] for answer in refused} == {"quota_exceeded"}
+    seed = next(seed for seed, answer in enumerate(answers) if "job" in answer)
+    assert "job" in start(project, upload="u1", seed=seed)  # attaching is no new training
+
+
+def test_a_drop_beyond_the_quota_is_refused_beside_it() -> None:
+    project = Project("quota-drop", "p")
+    announce(project, {"cat": 10, "dog": 10}, upload="dropped")
+    environment.state().accounts.give_quotas(project.user, {"jobs": 0})
+    ingest.handler(drop(project, {}), None)
+    refusal = environment.s3().get_object(
+        Bucket=environment.bucket(), Key="users/quota-drop/p/inbox/dropped/refused.json"
+    )
+    assert json.load(refusal["Body"])["error"]["code"] == "quota_exceeded"
