@@ -4,12 +4,17 @@ import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass
+from typing import Final
 
 from contracts.errors import InvalidName
 
-_PART = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
-_IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+NAME_PATTERN: Final = r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?"
+IDENTIFIER_PATTERN: Final = r"[a-z0-9][a-z0-9-]{0,63}"
+SHA256_PATTERN: Final = r"[0-9a-f]{64}"
+
+_PART = re.compile(NAME_PATTERN)
+_IDENTIFIER = re.compile(IDENTIFIER_PATTERN)
+_SHA256 = re.compile(SHA256_PATTERN)
 
 # Letters and symbols by their category, but drawn as nothing.
 _BLANK = "\u115f\u1160\u2800\u3164\uffa0"

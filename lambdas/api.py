@@ -7,7 +7,14 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.logging import Logger
 
 from contracts.errors import ExemplarError, NotFound
-from lambdas.routes import account, jobs, models, projects, uploads  # noqa: F401 - they fill the router
+from lambdas.routes import (  # noqa: F401 - they fill the router
+    account,
+    jobs,
+    models,
+    openapi,
+    projects,
+    uploads,
+)
 from lambdas.routes.exchange import answer, router
 
 app = APIGatewayHttpResolver()

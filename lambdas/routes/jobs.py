@@ -6,17 +6,25 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.logging import Logger
 
+from contracts import request_schemas
 from contracts.errors import Conflict, Unavailable
 from contracts.identity import identifier
 from contracts.requests import TrainRequest, parse_approval
 from contracts.status import ApprovalState, Job, JobState
-from lambdas import environment, orchestrator
+from lambdas import answers, environment, orchestrator
+from lambdas.routes.description import described
 from lambdas.routes.exchange import answer, json_body, project_named, router
 
 log = Logger(service="exemplar-api", level="WARNING")
 
 
 @router.post("/v1/projects/<name>/train")
+@described(
+    answers={202: answers.training},
+    body=request_schemas.train,
+    refuses=(409, 422),
+    is_body_optional=True,
+)
 def train(name: str) -> Response[str]:
     """Start a training; the answer holds the job and an estimate of its time and cost."""
     project = project_named(name)
@@ -36,6 +44,7 @@ def train(name: str) -> Response[str]:
 
 
 @router.get("/v1/projects/<name>/jobs")
+@described(answers={200: answers.jobs})
 def list_jobs(name: str) -> Response[str]:
     """A project's jobs, newest first."""
     project = project_named(name)
@@ -45,6 +54,7 @@ def list_jobs(name: str) -> Response[str]:
 
 
 @router.get("/v1/projects/<name>/jobs/<job_id>")
+@described(answers={200: answers.job})
 def show_job(name: str, job_id: str) -> Response[str]:
     """One job: progress, metrics so far, cost, and why it failed."""
     job = environment.state().job(project_named(name), identifier(job_id, "job"))
@@ -52,6 +62,7 @@ def show_job(name: str, job_id: str) -> Response[str]:
 
 
 @router.delete("/v1/projects/<name>/jobs/<job_id>")
+@described(answers={200: answers.job}, refuses=(409,))
 def cancel_job(name: str, job_id: str) -> Response[str]:
     """Stop a job; what was live stays live."""
     project, state = project_named(name), environment.state()
@@ -68,6 +79,9 @@ def cancel_job(name: str, job_id: str) -> Response[str]:
 
 
 @router.post("/v1/projects/<name>/jobs/<job_id>/approval")
+@described(
+    answers={202: answers.approval_answer}, body=request_schemas.answer_approval, refuses=(409,)
+)
 def answer_approval(name: str, job_id: str) -> Response[str]:
     """Say whether the model that waits for approval shall be released."""
     project, (approve, note) = project_named(name), parse_approval(json_body())

@@ -4,18 +4,20 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
-from contracts import keys
+from contracts import keys, request_schemas
 from contracts.bundle import CARD_FILE
 from contracts.errors import NotFound
 from contracts.requests import parse_rollback
-from lambdas import environment
+from lambdas import answers, environment
 from lambdas.model_versions import ModelVersion, model_version, model_versions
 from lambdas.rollback import roll_back
+from lambdas.routes.description import described
 from lambdas.routes.exchange import answer, download_link, json_body, project_named, router
 from lambdas.state import ProjectRecord, VersionRecord
 
 
 @router.get("/v1/projects/<name>/bundle")
+@described(answers={200: answers.bundle})
 def download_bundle(name: str) -> Response[str]:
     """A link to the live model as a zip."""
     project = project_named(name)
@@ -27,6 +29,12 @@ def download_bundle(name: str) -> Response[str]:
 
 
 @router.post("/v1/projects/<name>/rollback")
+@described(
+    answers={200: answers.rolled_back},
+    body=request_schemas.roll_back,
+    refuses=(409,),
+    is_body_optional=True,
+)
 def roll_back_live(name: str) -> Response[str]:
     """Let an earlier version answer again, the one before the live one unless one is named."""
     project, to = project_named(name), parse_rollback(json_body(default={}))
@@ -37,6 +45,7 @@ def roll_back_live(name: str) -> Response[str]:
 
 
 @router.get("/v1/projects/<name>/models")
+@described(answers={200: answers.models})
 def list_models(name: str) -> Response[str]:
     """Every model version, promoted or not, with the data set versions it was scored on."""
     project = project_named(name)
@@ -46,6 +55,7 @@ def list_models(name: str) -> Response[str]:
 
 
 @router.get("/v1/projects/<name>/models/<version>")
+@described(answers={200: answers.model_details})
 def show_model(name: str, version: str) -> Response[str]:
     """One model version with links to its card, its training and its answers to test examples."""
     project = project_named(name)
@@ -76,6 +86,7 @@ def _model(version: ModelVersion, record: ProjectRecord) -> dict[str, Any]:
 
 
 @router.get("/v1/projects/<name>/report")
+@described(answers={200: answers.report})
 def download_report(name: str) -> Response[str]:
     """Links to the pages on the data set and on the live model."""
     project = project_named(name)

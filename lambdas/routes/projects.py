@@ -6,12 +6,14 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
+from contracts import request_schemas
 from contracts.errors import InvalidRequest
 from contracts.identity import Project
 from contracts.limits import Limits
 from contracts.project_settings import DEFAULTS, parse_settings
 from contracts.requests import CreateProject, parse_classes
-from lambdas import environment
+from lambdas import answers, environment
+from lambdas.routes.description import described
 from lambdas.routes.exchange import answer, caller, json_body, project_named, router
 from lambdas.routes.jobs import job_summary
 from lambdas.routes.models import version_summary
@@ -21,12 +23,18 @@ _RELEASES = 100  # shown of the history
 
 
 @router.get("/v1/limits")
+@described(answers={200: answers.limits}, is_public=True)
 def show_limits() -> Response[str]:
     """What may be uploaded, and how much of it."""
     return answer(200, Limits.from_environment().as_dict())
 
 
 @router.post("/v1/projects")
+@described(
+    answers={200: answers.project, 201: answers.created_project},
+    body=request_schemas.create_project,
+    refuses=(409,),
+)
 def create_project() -> Response[str]:
     """Create a project; repeating it with the same body is harmless."""
     request = CreateProject.parse(json_body(), Limits.from_environment())
@@ -48,6 +56,7 @@ def create_project() -> Response[str]:
 
 
 @router.get("/v1/projects")
+@described(answers={200: answers.projects})
 def list_projects() -> Response[str]:
     """Your projects, by name."""
     records = environment.state().projects(caller())
@@ -55,6 +64,7 @@ def list_projects() -> Response[str]:
 
 
 @router.get("/v1/projects/<name>")
+@described(answers={200: answers.project_details})
 def show_project(name: str) -> Response[str]:
     """Everything that is known of a project: data, jobs, versions, what was live when."""
     project, state = project_named(name), environment.state()
@@ -70,6 +80,7 @@ def show_project(name: str) -> Response[str]:
 
 
 @router.patch("/v1/projects/<name>")
+@described(answers={200: answers.project}, body=request_schemas.change_project)
 def change_project(name: str) -> Response[str]:
     """Change settings, or the classes of the next training; frozen data sets keep theirs."""
     project, body = project_named(name), json_body()
@@ -88,6 +99,7 @@ def change_project(name: str) -> Response[str]:
 
 
 @router.post("/v1/projects/<name>/key")
+@described(answers={201: answers.new_key})
 def rotate_key(name: str) -> Response[str]:
     """A new endpoint key, shown once; the old one stops working within a minute."""
     project = project_named(name)

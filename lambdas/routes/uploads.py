@@ -4,16 +4,19 @@ from functools import partial
 
 from aws_lambda_powertools.event_handler import Response
 
+from contracts import request_schemas
 from contracts.errors import InvalidRequest
 from contracts.limits import Limits
 from contracts.manifest import Kind
 from contracts.requests import UploadRequest
-from lambdas import environment, uploads
+from lambdas import answers, environment, uploads
+from lambdas.routes.description import described
 from lambdas.routes.exchange import answer, json_body, project_named, router
 from lambdas.state import ProjectRecord
 
 
 @router.post("/v1/projects/<name>/uploads")
+@described(answers={200: answers.upload}, body=request_schemas.announce_upload)
 def announce_upload(name: str) -> Response[str]:
     """Announce files; get presigned POSTs for those that are not stored yet."""
     project = project_named(name)

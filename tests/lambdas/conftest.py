@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lambdas import environment
+from tests.conformance import check_answer
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +41,7 @@ Call = Callable[..., tuple[int, Any]]
 
 @pytest.fixture
 def call() -> Call:
-    """Call the API as API Gateway does, as the given user."""
+    """Call the API as API Gateway does, as the given user; answers are what the document says."""
     from lambdas.api import handler
 
     def send(method: str, path: str, body: Any = None, user: str = "ann") -> tuple[int, Any]:
@@ -59,6 +60,8 @@ def call() -> Call:
             "isBase64Encoded": False,
         }
         answer = handler(event, None)
-        return answer["statusCode"], json.loads(answer["body"])
+        body = json.loads(answer["body"])
+        check_answer(method, path, answer["statusCode"], body)
+        return answer["statusCode"], body
 
     return send

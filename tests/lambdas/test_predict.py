@@ -15,6 +15,7 @@ from contracts.identity import Project
 from lambdas import predict
 from lambdas.state import State
 from models.bundle_writer import write_bundle
+from tests.conformance import check_answer
 from tests.serving.conftest import colour_card, colour_graph
 
 PROJECT = Project("ada", "colours")
@@ -66,7 +67,9 @@ def post(
             "isBase64Encoded": True,
         } | ({"queryStringParameters": query} if query else {})
         answer = predict.handler(event, Context())
-        return answer["statusCode"], json.loads(answer["body"])
+        found = json.loads(answer["body"])
+        check_answer(method, path, answer["statusCode"], found)
+        return answer["statusCode"], found
 
     yield call
     for cached in caches:

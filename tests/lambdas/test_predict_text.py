@@ -17,6 +17,7 @@ from lambdas import predict
 from lambdas.state import State
 from models import tfidf
 from models.bundle_writer import write_bundle
+from tests.conformance import check_answer
 from tests.texts import labelled_texts
 
 PROJECT = Project("ada", "texts")
@@ -59,7 +60,9 @@ def ask(
             "body": json.dumps(document),
         }
         answer = predict.handler(event, None)
-        return answer["statusCode"], json.loads(answer["body"])
+        found = json.loads(answer["body"])
+        check_answer("POST", "/", answer["statusCode"], found)
+        return answer["statusCode"], found
 
     yield send
     for cache in caches:

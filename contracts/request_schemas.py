@@ -1,0 +1,175 @@
+"""The bodies of the control API as JSON Schemas; `contracts.requests` is what checks them.
+
+A schema cannot say all of it: a class's kind, the order of an upload, what exists already.
+"""
+
+from typing import Final
+
+from contracts import schema
+from contracts.hub_names import HUB_ID_MAX, PREFIX
+from contracts.identity import (
+    CLASS_NAME_MAX,
+    IDENTIFIER_PATTERN,
+    NAME_PATTERN,
+    SHA256_PATTERN,
+)
+from contracts.limits import Limits
+from contracts.manifest import Kind, Split
+from contracts.project_settings import DEFAULTS
+from contracts.requests import (
+    COLUMN_MAX,
+    IMAGE_TYPES,
+    NOTE_MAX,
+    RECIPE_VALUES_MAX,
+    SOURCE_MAX,
+    TUNE_MAX,
+    TrainRequest,
+)
+from contracts.schema import Schema
+from contracts.tables import TABLE_TYPES
+
+_PLAIN_NAME: Final = r"^[A-Za-z0-9_]*[A-Za-z0-9][A-Za-z0-9_]*$"
+
+
+def name() -> Schema:
+    """Of a project."""
+    return schema.text(pattern=f"^{NAME_PATTERN}$", examples=["my-cat"])
+
+
+def identifier(what: str) -> Schema:
+    """An id that this system gave out, or that a client chose."""
+    return schema.text(what, pattern=f"^{IDENTIFIER_PATTERN}$")
+
+
+def sha256(what: str) -> Schema:
+    """A content's or a data set's hash."""
+    return schema.text(what, pattern=f"^{SHA256_PATTERN}$")
+
+
+def class_name() -> Schema:
+    """Of a class, as people write it."""
+    return schema.text(
+        "Free text of visible characters; kept trimmed and in NFC.",
+        minLength=1,
+        maxLength=CLASS_NAME_MAX,
+    )
+
+
+def classes(limits: Limits) -> Schema:
+    """A project's."""
+    return schema.listed(
+        class_name(),
+        f"At least {limits.min_classes}, each once; a project of text may leave them out.",
+        maxItems=limits.max_classes,
+    )
+
+
+def create_project(limits: Limits) -> Schema:
+    """`POST /v1/projects`."""
+    body = schema.record(
+        "CreateProject",
+        {"name": name(), "kind": schema.one_of(Kind), "classes": classes(limits)},
+        optional=["classes"],
+    )
+    return _closed(body, {"name": "my-cat", "kind": "image", "classes": ["cat", "dog"]})
+
+
+def change_project(limits: Limits) -> Schema:
+    """`PATCH /v1/projects/{name}`."""
+    settings = {name: schema.like(value) for name, value in DEFAULTS.items()}
+    fields = {"classes": classes(limits)} | settings
+    body = schema.record("ChangeProject", fields, optional=fields)
+    return _closed(body | {"minProperties": 1}, {"classes": ["cat", "dog", "bird"]})
+
+
+def announce_upload(limits: Limits) -> Schema:
+    """`POST /v1/projects/{name}/uploads`."""
+    files = schema.listed(_file(limits), minItems=1, maxItems=limits.max_files_per_request)
+    body = schema.record(
+        "AnnounceUpload",
+        {"files": files, "upload": _or_empty(identifier("The same in all calls of one upload."))},
+        optional=["upload"],
+    )
+    return _closed(body, {"files": [_FILE]})
+
+
+def train(_limits: Limits) -> Schema:
+    """`POST /v1/projects/{name}/train`."""
+    default = TrainRequest()
+    plain = schema.text(pattern=_PLAIN_NAME, maxLength=40)
+    hub = schema.text(pattern=f"^{PREFIX}[^/]+/[^/]+$", maxLength=len(PREFIX) + HUB_ID_MAX)
+    fields = {
+        "upload": _or_empty(identifier("The newest one if left out.")),
+        "model": {"anyOf": [plain, hub, schema.text(maxLength=0)]},
+        "recipe": {"anyOf": [plain, _recipe_values()]},
+        "seed": schema.whole(0, 2**31 - 1),
+        "budget_seconds": schema.whole(10, 7 * 86_400, f"{default.budget_seconds} if left out."),
+        "min_per_class": schema.whole(0, 10_000, "0: what the limits say."),
+        "tune": schema.whole(0, TUNE_MAX, "Variants of the recipe to try first."),
+        "again": schema.truth("Train anew although the same job has succeeded."),
+    }
+    return _closed(schema.record("Train", fields, optional=fields), {"recipe": "fast"})
+
+
+def answer_approval(_limits: Limits) -> Schema:
+    """`POST /v1/projects/{name}/jobs/{job_id}/approval`."""
+    fields = {
+        "approve": schema.truth("Whether the model shall be released."),
+        "note": schema.text("Kept with the answer.", maxLength=NOTE_MAX),
+    }
+    return _closed(schema.record("AnswerApproval", fields, ["note"]), {"approve": True})
+
+
+def roll_back(_limits: Limits) -> Schema:
+    """`POST /v1/projects/{name}/rollback`."""
+    version = _or_empty(identifier("The version before the live one if left out."))
+    body = schema.record("RollBack", {"model_version": version}, optional=["model_version"])
+    return _closed(body, {})
+
+
+_FILE: Final = {
+    "class": "cat",
+    "name": "cat.jpg",
+    "size_bytes": 12_345,
+    "sha256": "ab" * 32,
+    "content_type": "image/jpeg",
+}
+
+
+def _file(limits: Limits) -> Schema:
+    largest = max(limits.max_file_bytes, limits.max_table_bytes)
+    fields = {
+        "name": schema.text("Shown to people, never a path.", minLength=1, maxLength=SOURCE_MAX),
+        "size_bytes": schema.whole(limits.min_file_bytes, largest),
+        "sha256": sha256("Of the content."),
+        "content_type": schema.one_of((*IMAGE_TYPES, *TABLE_TYPES)),
+        "class": class_name() | {"description": "Required of a picture."},
+        "split": schema.maybe(schema.one_of((Split.TRAIN, Split.TEST))),
+        "text_column": schema.text("A header's name, or a number from 1.", maxLength=COLUMN_MAX),
+        "label_column": schema.text("A header's name, or a number from 1.", maxLength=COLUMN_MAX),
+    }
+    optional = ("class", "split", "text_column", "label_column")
+    return _closed(schema.record("AnnouncedFile", fields, optional), _FILE)
+
+
+def _recipe_values() -> Schema:
+    value = {
+        "anyOf": [schema.number(), schema.truth(), schema.text(maxLength=40)],
+    }
+    return schema.by_name(
+        value,
+        "Values of your own, such as {'preset': 'balanced', 'epochs': 3}.",
+        propertyNames=schema.text(pattern=_PLAIN_NAME, maxLength=40),
+        minProperties=1,
+        maxProperties=RECIPE_VALUES_MAX,
+    )
+
+
+def _or_empty(wanted: Schema) -> Schema:
+    """An id that may be left out, or be the empty string."""
+    return wanted | {"pattern": f"^({IDENTIFIER_PATTERN})?$"}
+
+
+def _closed(body: Schema, example: object) -> Schema:
+    """A misspelt field is refused rather than ignored."""
+    return body | {"additionalProperties": False, "examples": [example]}

@@ -1,0 +1,225 @@
+"""What the control API answers, as JSON Schemas. Times are seconds since the epoch."""
+
+from contracts import schema
+from contracts.estimate import Estimate
+from contracts.limits import Limits
+from contracts.manifest import Kind
+from contracts.project_settings import DEFAULTS
+from contracts.request_schemas import class_name, identifier, name, sha256
+from contracts.schema import Schema
+from contracts.status import Job
+from lambdas.state import ReleaseRecord, VersionRecord
+
+
+def error() -> Schema:
+    """Every refusal and failure of our own."""
+    fields = {
+        "code": schema.text("For programs.", examples=["not_found"]),
+        "message": schema.text("What was received and the rule that it breaks."),
+        "fix": schema.text("What to do about it."),
+        "details": schema.listed(schema.text()),
+    }
+    inner = schema.record("ErrorDetails", fields, optional=["details"])
+    return schema.record("Error", {"error": inner})
+
+
+def gateway_refusal() -> Schema:
+    """What the gateway says before our code runs."""
+    return schema.record("GatewayRefusal", {"message": schema.text()})
+
+
+def limits() -> Schema:
+    """Data rules."""
+    return schema.of(Limits)
+
+
+def project() -> Schema:
+    """What lists show of a project; strings are empty as long as there is nothing."""
+    fields = {
+        "project": name(),
+        "kind": schema.one_of(Kind),
+        "classes": schema.listed(class_name()),
+        "created_at": schema.number(),
+        "last_job": schema.text(),
+        "dataset_version": schema.text(),
+        "model_version": schema.text("Live."),
+        "endpoint": schema.text("Where the live model answers."),
+        "metrics": _metrics(),
+        "settings": schema.record(
+            "Settings", {name: schema.like(value) for name, value in DEFAULTS.items()}
+        ),
+    }
+    return schema.record("Project", fields)
+
+
+def created_project() -> Schema:
+    """With the endpoint's key, which is shown this once."""
+    return schema.joined("CreatedProject", project(), _key())
+
+
+def new_key() -> Schema:
+    """A key that replaces those before."""
+    return schema.joined("NewKey", schema.record("", {"project": name()}), _key())
+
+
+def projects() -> Schema:
+    """By name."""
+    return schema.record("Projects", {"projects": schema.listed(project())})
+
+
+def project_details() -> Schema:
+    """A project with all that belongs to it."""
+    more = {
+        "report": schema.free("What was found in the data."),
+        "jobs": schema.listed(job_summary(), "The latest, newest first."),
+        "versions": schema.listed(version(), "Promoted ones, newest first."),
+        "releases": schema.listed(schema.of(ReleaseRecord, "Release"), "What was live when."),
+        "limits": limits(),
+    }
+    return schema.joined("ProjectDetails", project(), schema.record("", more))
+
+
+def upload() -> Schema:
+    """Where to send what is not stored yet."""
+    fields = schema.by_name(schema.text(), "Form fields, to be sent before the file.")
+    post = schema.record(
+        "PresignedPost",
+        {"sha256": sha256("Of the content it takes."), "url": schema.text(), "fields": fields},
+    )
+    count = {"type": "integer", "minimum": 0}
+    answer = {
+        "upload": identifier("For the next batch, and for the training."),
+        "files": count | {"description": "Different contents in this call."},
+        "stored": count | {"description": "Of them, there already."},
+        "posts": schema.listed(post),
+    }
+    return schema.record("Upload", answer)
+
+
+def job() -> Schema:
+    """One training."""
+    return schema.of(
+        Job,
+        project=name(),
+        estimate={"anyOf": [schema.of(Estimate), _nothing()]},
+        failure={"anyOf": [error()["properties"]["error"], _nothing()]},
+        metrics=schema.free("So far."),
+        decision=schema.free("Whether the model was promoted, and why."),
+        approval=schema.free("What a person was asked before the release, and has answered."),
+    )
+
+
+def approval_answer() -> Schema:
+    """What was said of a model that waits to be released."""
+    fields = {"project": name(), "job_id": schema.text(), "approve": schema.truth()}
+    return schema.record("ApprovalAnswer", fields)
+
+
+def job_summary() -> Schema:
+    """What lists show of a job."""
+    wanted = ("job_id", "state", "stage", "progress", "message", "created_at", "updated_at")
+    return schema.picked(job(), "JobSummary", (*wanted, "model_version", "approval", "failure"))
+
+
+def jobs() -> Schema:
+    """Newest first."""
+    return schema.record("Jobs", {"jobs": schema.listed(job_summary())})
+
+
+def training() -> Schema:
+    """A started training, and how each table of text will be read."""
+    column = schema.maybe(schema.text())
+    columns = {
+        "text": schema.text(),
+        "label": column,
+        "split": column,
+        "delimiter": schema.text(),
+        "header": schema.truth(),
+        "encoding": schema.text(),
+    }
+    table = {
+        "name": schema.text(),
+        "class": schema.maybe(schema.text()),
+        "columns": schema.record("Columns", columns),
+    }
+    fields = {"job": job(), "tables": schema.listed(schema.record("Table", table))}
+    return schema.record("Training", fields, optional=["tables"])
+
+
+def version() -> Schema:
+    """A promoted model version."""
+    return schema.of(VersionRecord, "Version", metrics=_metrics())
+
+
+def rolled_back() -> Schema:
+    """What is live now."""
+    place = schema.record("", {"project": name(), "endpoint": schema.text()})
+    return schema.joined("RolledBack", place, version())
+
+
+def bundle() -> Schema:
+    """A link to the live model, good for a quarter of an hour."""
+    return schema.record("Bundle", {"model_version": schema.text(), "url": schema.text()})
+
+
+def model() -> Schema:
+    """A model version, promoted or not."""
+    evaluation = {"dataset_version": schema.text(), "scored_at": schema.number()}
+    fields = {
+        "model_version": schema.text(),
+        "made_at": schema.number(),
+        "is_live": schema.truth(),
+        "evaluations": schema.listed(schema.record("Evaluation", evaluation)),
+    }
+    return schema.record("Model", fields)
+
+
+def models() -> Schema:
+    """Newest first."""
+    return schema.record("Models", {"models": schema.listed(model())})
+
+
+def model_details() -> Schema:
+    """A model version with links, good for a quarter of an hour."""
+    link = schema.text()
+    links = schema.record("", {"url": link, "manifest_url": link})
+    evaluation = model()["properties"]["evaluations"]["items"]
+    more = {
+        "card_url": link,
+        "training_url": schema.maybe(link),
+        "evaluations": schema.listed(schema.joined("EvaluationLinks", evaluation, links)),
+    }
+    return schema.joined("ModelDetails", model(), schema.record("", more))
+
+
+def report() -> Schema:
+    """Links to pages, good for a quarter of an hour."""
+    link = schema.text()
+    of_model = {"model_version": schema.text(), "url": link, "json_url": link}
+    fields = {
+        "dataset_version": schema.text(),
+        "url": link,
+        "model": schema.maybe(schema.record("ModelReport", of_model)),
+    }
+    return schema.record("Report", fields)
+
+
+def _key() -> Schema:
+    return schema.record("", {"key": schema.text("Opens the endpoint; shown once.")})
+
+
+def _metrics() -> Schema:
+    fields = {
+        "accuracy": schema.number("On the test part, 0..1."),
+        "interval": schema.listed(schema.number(), "Within which the true accuracy likely is."),
+        "sentence": schema.text("The same in words."),
+        "test_examples": {"type": "integer"},
+        "per_class_recall": schema.by_name(schema.number()),
+        "latency_ms": schema.number(),
+    }
+    body = schema.record("Metrics", fields, optional=fields)
+    return body | {"additionalProperties": True}
+
+
+def _nothing() -> Schema:
+    return {"type": "object", "maxProperties": 0}
