@@ -30,6 +30,7 @@ from deployments.options import (
 )
 from deployments.suggest_command import suggest
 from deployments.train_command import train
+from deployments.users_command import users_app
 
 _SHOWN_CHARACTERS = 60  # of a text
 _HERE = Path()
@@ -319,6 +320,7 @@ app.command(suggest)
 app.command(status)
 app.command(down)
 app.command(demo)
+app.command(users_app)
 app.command(deploy_app)
 app.command(destroy_app)
 

@@ -1,8 +1,10 @@
 """Where the API is and with which credentials: arguments, environment, or the local stack's."""
 
+import base64
 import hashlib
 import json
 import os
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from deployments.local.lock import exclusive
 
 _START_FIX = "run `exemplar up`, or set EXEMPLAR_URL and EXEMPLAR_TOKEN"
 _LOCK_WAIT_SECONDS = 10.0
+_OWN_TOKEN = re.compile(r"xt_([a-z0-9-]+)_[A-Za-z0-9_-]{43}")
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -28,8 +31,11 @@ class Connection:
 
     @property
     def account(self) -> str:
-        """Names this user of this API: two users of one machine may have projects of one name."""
-        return f"{self.url}#{hashlib.sha256(self.token.encode()).hexdigest()[:12]}"
+        """Names this user of this API: two users of one machine may have projects of one name.
+
+        A user's next token names the same account, where tokens tell whose they are.
+        """
+        return f"{self.url}#{_user(self.token) or _short_hash(self.token)}"
 
 
 def state_home() -> Path:
@@ -73,6 +79,22 @@ def _plain_url(url: str) -> str:
             fix="use an address such as 'https://abc.execute-api.eu-central-1.amazonaws.com'",
         )
     return url.rstrip("/")
+
+
+def _user(token: str) -> str:
+    """What a token says of its user, believed only to find the user's keys on this machine."""
+    if own := _OWN_TOKEN.fullmatch(token):
+        return own[1]
+    try:
+        payload = token.split(".")[1]  # of a JWT
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return _short_hash(f"{claims['iss']} {claims['sub']}")
+    except (IndexError, KeyError, TypeError, ValueError):
+        return ""
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _local_connection() -> Connection | None:

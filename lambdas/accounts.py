@@ -6,6 +6,7 @@
 | TOKEN#{hash} | TOKEN       | whose it is; it counts as long as the account says |
 """
 
+import secrets
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -111,6 +112,11 @@ class Accounts:
     def _forget(self, hashes: set[str]) -> None:
         for one in hashes:
             self._table.delete(_token_key(one))
+
+
+def new_token(user: str) -> str:
+    """A secret that says whose it is, so that a person and a client can tell tokens apart."""
+    return f"xt_{user}_{secrets.token_urlsafe(32)}"
 
 
 def already_there(user: str) -> Conflict:

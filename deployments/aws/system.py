@@ -2,7 +2,6 @@
 
 import json
 import os
-import secrets
 import shlex
 import subprocess
 import sys
@@ -15,7 +14,6 @@ from typing import Any, Final
 import httpx
 
 from contracts.errors import InvalidRequest, Unavailable
-from contracts.identity import Project
 from deployments.aws.account import LAMBDA_PYTHON, Account, Network, find_network
 from deployments.aws.options import DeployOptions
 from deployments.aws.trainers import pool_settings, put_secrets, secrets_at_hand
@@ -25,6 +23,7 @@ from deployments.packaging import ROOT, Platform
 from deployments.stack_events import Say
 from deployments.trainer_release import upload_release
 from deployments.work_pools import ORCHESTRATION, TRAINING
+from lambdas.accounts import new_token
 from lambdas.orchestrator import auth_headers
 from lambdas.state import State
 
@@ -149,9 +148,9 @@ def deploy_system(plan: Plan, cache: Path, say: Say) -> Deployed:
 
 def make_token(account: Account, outputs: StackOutputs, user: str) -> str:
     """A token for the control API, valid for 90 days; only its hash is stored."""
-    token = f"xt_{secrets.token_urlsafe(32)}"
+    token = new_token(user)
     state = State(account.client("dynamodb"), outputs.table)
-    state.put_token(token, Project(user, "any").user, time.time() + _TOKEN_SECONDS)
+    state.put_token(token, user, time.time() + _TOKEN_SECONDS)
     return token
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import secrets
 import subprocess
 import sys
 import time
@@ -16,11 +15,11 @@ import boto3
 import httpx
 
 from contracts.errors import Unavailable
-from contracts.identity import Project
 from deployments.deploy import DeploySettings, StackOutputs, deploy
 from deployments.local import services
 from deployments.local.services import Layout
 from deployments.local.supervision import ServiceStatus, Supervisor
+from lambdas.accounts import new_token
 from lambdas.state import State
 
 DEFAULT_USER = "me"
@@ -207,8 +206,8 @@ def _connection(layout: Layout, outputs: StackOutputs) -> Links:
     old = Links.read(layout.home)
     token = old.token if old else ""
     if not token or state.user_of_token(token) is None:
-        token = f"xt_{secrets.token_urlsafe(32)}"
-        state.put_token(token, Project(DEFAULT_USER, "any").user, time.time() + _TOKEN_SECONDS)
+        token = new_token(DEFAULT_USER)
+        state.put_token(token, DEFAULT_USER, time.time() + _TOKEN_SECONDS)
     return Links(
         url=f"{layout.aws}/_aws/execute-api/{outputs.api_id}/$default",
         token=token,

@@ -30,12 +30,13 @@ COMMANDS = (
     "rollback",
     "compare",
     "suggest",
+    *(f"users {verb}" for verb in ("add", "list", "rotate", "remove", "limits")),
 )
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself_with_an_example(run: Run, command: str) -> None:
-    shown = run(command, "--help")
+    shown = run(*command.split(), "--help")
     assert shown.code == 0
     assert f"exemplar {command}" in shown.out.partition("Example:")[2]
 

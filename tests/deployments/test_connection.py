@@ -1,3 +1,4 @@
+import base64
 import json
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -7,6 +8,7 @@ import pytest
 
 from contracts.errors import InvalidRequest, NotFound, Unauthorized
 from deployments.connection import KeyRing, find_connection, state_home
+from lambdas.accounts import new_token
 
 LOCAL = {
     "url": "http://127.0.0.1:4566/api/",
@@ -51,6 +53,23 @@ def test_the_environment_wins_and_does_not_lend_the_local_token(
         "far-token",
         "",
     )
+
+
+def test_a_users_next_token_finds_the_same_keys(home: Path) -> None:
+    def jwt(**claims: str) -> str:
+        payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+        return f"eyJ.{payload}.signature"
+
+    def account(token: str) -> str:
+        return find_connection("http://localhost:1", token).account
+
+    assert account(new_token("ann")) == account(new_token("ann"))
+    assert account(new_token("ann")) != account(new_token("bob"))
+    first, next_one = (jwt(iss="i", sub="ann", jti=name) for name in "ab")
+    assert account(first) == account(next_one)
+    assert account(first) != account(jwt(iss="other", sub="ann"))
+    for odd in ("a.b.c", "..", "xt_Ann_" + "x" * 43, jwt(iss="i"), "a.W10.c"):
+        assert account(odd) != account(odd + "x")
 
 
 def test_arguments_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
