@@ -5,6 +5,7 @@ from contracts.estimate import Estimate
 from contracts.limits import Limits
 from contracts.manifest import Kind
 from contracts.project_settings import DEFAULTS
+from contracts.quotas import Quotas
 from contracts.request_schemas import class_name, identifier, name, sha256
 from contracts.schema import Schema
 from contracts.status import Job
@@ -31,6 +32,13 @@ def gateway_refusal() -> Schema:
 def limits() -> Schema:
     """Data rules."""
     return schema.of(Limits)
+
+
+def account() -> Schema:
+    """Who asks, and what he has of his quotas."""
+    names = ("projects", "stored_bytes", "trainings_today", "jobs")
+    used = schema.record("Used", {name: {"type": "integer"} for name in names})
+    return schema.record("Account", {"user": name(), "quotas": schema.of(Quotas), "used": used})
 
 
 def project() -> Schema:

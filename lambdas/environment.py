@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
+from lambdas.quotas import HeldQuotas
 from lambdas.state import State
 from lambdas.stored_bytes import StoredBytes
-from lambdas.usage import Usage
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -38,9 +38,9 @@ def state() -> State:
     return State(boto3.client("dynamodb"), os.environ["EXEMPLAR_TABLE"])
 
 
-def usage(user: str) -> Usage:
+def quotas(user: str) -> HeldQuotas:
     """What a user has of the quotas."""
-    return Usage(state(), user)
+    return HeldQuotas(state(), user)
 
 
 def stored_bytes(user: str) -> StoredBytes:

@@ -146,7 +146,7 @@ def _job_for(record: ProjectRecord, request: TrainRequest, expected: Estimate) -
         )
         stored = state.find_job(project, job.job_id)
         if stored is None:
-            environment.usage(project.user).take_training(project, job.job_id)
+            environment.quotas(project.user).take_training(project, job.job_id)
             if state.create_job(job):
                 return job
             stored = state.job(project, job.job_id)

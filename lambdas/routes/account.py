@@ -2,14 +2,16 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from lambdas import environment
+from lambdas import answers, environment
+from lambdas.routes.description import described
 from lambdas.routes.exchange import answer, caller, router
 
 
 @router.get("/v1/account")
+@described(answers={200: answers.account})
 def show_account() -> Response[str]:
     """Your name, your quotas and what is used of them."""
     user = caller()
-    usage = environment.usage(user)
-    used = usage.as_dict(environment.stored_bytes(user))
-    return answer(200, {"user": user, "quotas": usage.quotas.as_dict(), "used": used})
+    held = environment.quotas(user)
+    used = held.as_dict(environment.stored_bytes(user))
+    return answer(200, {"user": user, "quotas": held.quotas.as_dict(), "used": used})

@@ -40,7 +40,7 @@ def create_project() -> Response[str]:
     request = CreateProject.parse(json_body(), Limits.from_environment())
     project, state = Project(caller(), request.name), environment.state()
     if state.find_project(project) is None:
-        environment.usage(project.user).take_project(project.name)
+        environment.quotas(project.user).take_project(project.name)
     record, is_new = state.create_project(
         ProjectRecord(
             project=project,

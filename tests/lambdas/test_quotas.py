@@ -51,50 +51,50 @@ def test_a_deleted_project_makes_room(
     for name in ("a", "b", "c"):
         create(call, user, name)
     environment.state().table.delete((f"USER#{user}", "PROJECT#b"))
-    monkeypatch.setattr("lambdas.usage._BEING_MADE_SECONDS", 0.0)
+    monkeypatch.setattr("lambdas.quotas._BEING_MADE_SECONDS", 0.0)
     assert call("GET", "/v1/account", user=user)[1]["used"]["projects"] == 2
     environment.state().table.delete((f"USER#{user}", "PROJECT#c"))
     assert [create(call, user, name)[0] for name in ("d", "e", "f")] == [201, 201, 403]
 
 
 def test_jobs_hold_their_place_until_they_end(user: str) -> None:
-    state, usage = environment.state(), environment.usage(user)
+    state, held = environment.state(), environment.quotas(user)
     project = Project(user, "p")
     for job in ("j1", "j2"):
-        usage.take_training(project, job)
+        held.take_training(project, job)
         state.create_job(Job(project, job, "u"))
-    usage.take_training(project, "j1")  # the same call again
+    held.take_training(project, "j1")  # the same call again
     with pytest.raises(QuotaExceeded, match="2 of your jobs are waiting or running"):
-        usage.take_training(project, "j3")
+        held.take_training(project, "j3")
     state.update_job(project, "j1", state=JobState.FAILED)
-    usage.take_training(project, "j3")
+    held.take_training(project, "j3")
     with pytest.raises(QuotaExceeded):
-        usage.take_training(project, "j4")
+        held.take_training(project, "j4")
 
 
 def test_a_job_that_never_came_into_being_gives_its_place_back(
     user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usage, project = environment.usage(user), Project(user, "p")
-    usage.take_training(project, "j1")
-    usage.take_training(project, "j2")
+    held, project = environment.quotas(user), Project(user, "p")
+    held.take_training(project, "j1")
+    held.take_training(project, "j2")
     with pytest.raises(QuotaExceeded):
-        usage.take_training(project, "j3")
-    monkeypatch.setattr("lambdas.usage._BEING_MADE_SECONDS", 0.0)
-    usage.take_training(project, "j3")
+        held.take_training(project, "j3")
+    monkeypatch.setattr("lambdas.quotas._BEING_MADE_SECONDS", 0.0)
+    held.take_training(project, "j3")
 
 
 def test_yesterdays_trainings_do_not_count_today(user: str) -> None:
     environment.state().accounts.give_quotas(user, {"trainings_per_day": 1, "jobs": 9})
-    usage, project = environment.usage(user), Project(user, "p")
-    usage.take_training(project, "j1")
+    held, project = environment.quotas(user), Project(user, "p")
+    held.take_training(project, "j1")
     yesterday = {"taken_at": time.time() - 86_400}
     assert environment.state().table.update((f"ACCOUNT#{user}", "TRAININGS#p#j1"), yesterday)
-    usage.take_training(project, "j2")
+    held.take_training(project, "j2")
     with pytest.raises(QuotaExceeded, match="1 trainings were started today") as refused:
-        usage.take_training(project, "j3")
+        held.take_training(project, "j3")
     assert "hours" in refused.value.fix
-    used = usage.as_dict(environment.stored_bytes(user))
+    used = held.as_dict(environment.stored_bytes(user))
     assert (used["trainings_today"], used["jobs"]) == (1, 2)
 
 

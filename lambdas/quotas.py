@@ -19,8 +19,8 @@ _BEING_MADE_SECONDS = 120.0  # what is held first exists a moment later
 _MORE = "or ask for a higher quota"
 
 
-class Usage:
-    """One user's. Every call may be repeated: what has its place keeps it."""
+class HeldQuotas:
+    """Of one user. Every call may be repeated: what has its place keeps it."""
 
     def __init__(self, state: State, user: str) -> None:
         self._state, self._user = state, user
