@@ -16,6 +16,11 @@ def split_fix(text: str) -> tuple[str, str]:
     return (message.removesuffix("."), fix) if mark else (text, "")
 
 
+def quoted(value: object, longest: int = 80) -> str:
+    """What was received, for a message: an answer must not grow with what a caller sends."""
+    return repr(str(value)[:longest])
+
+
 class ExemplarError(Exception):
     """Base of all expected failures. `http_status` is what the API answers with."""
 
@@ -82,6 +87,13 @@ class QuotaExceeded(ExemplarError):
 
     code = "quota_exceeded"
     http_status = 403
+
+
+class UnsupportedType(ExemplarError):
+    """A body of a content type that this endpoint does not read."""
+
+    code = "unsupported_type"
+    http_status = 415
 
 
 class DataProblem(ExemplarError):

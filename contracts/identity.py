@@ -6,7 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
-from contracts.errors import InvalidName
+from contracts.errors import InvalidName, quoted
 
 NAME_PATTERN: Final = r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?"
 IDENTIFIER_PATTERN: Final = r"[a-z0-9][a-z0-9-]{0,63}"
@@ -81,7 +81,7 @@ def _cut(whole: str, longest: int) -> str:
 def _check_part(what: str, value: str) -> None:
     if not isinstance(value, str) or not _PART.fullmatch(value):
         raise InvalidName(
-            f"{what} name {value!r} may hold only a-z, 0-9 and '-', at most 32 characters, "
+            f"{what} name {quoted(value)} may hold only a-z, 0-9 and '-', at most 32 characters, "
             "and must begin and end with a letter or digit",
             fix="use a name such as 'my-cat'",
         )
@@ -91,7 +91,7 @@ def identifier(value: str, what: str = "id") -> str:
     """Return `value` if it is a plain id (`[a-z0-9-]`, at most 64), else raise `InvalidName`."""
     if not isinstance(value, str) or not _IDENTIFIER.fullmatch(value):
         raise InvalidName(
-            f"{what} {value!r} may hold only a-z, 0-9 and '-', at most 64 characters",
+            f"{what} {quoted(value)} may hold only a-z, 0-9 and '-', at most 64 characters",
             fix="use an id such as '3f2a9c01'",
         )
     return value
@@ -101,7 +101,7 @@ def sha256_hex(value: str) -> str:
     """Return `value` if it is a SHA-256 in lower-case hex, else raise `InvalidName`."""
     if not isinstance(value, str) or not _SHA256.fullmatch(value):
         raise InvalidName(
-            f"{str(value)[:80]!r} is no SHA-256", fix="give 64 lower-case hexadecimal digits"
+            f"{quoted(value)} is no SHA-256", fix="give 64 lower-case hexadecimal digits"
         )
     return value
 
@@ -112,11 +112,11 @@ def class_name(value: str) -> str:
     Raises `InvalidName`. A class name is shown to people and never becomes part of a key or path.
     """
     if not isinstance(value, str):
-        raise InvalidName(f"class name {value!r} is no text", fix="give a name such as 'cat'")
+        raise InvalidName(f"class name {quoted(value)} is no text", fix="give a name such as 'cat'")
     name = unicodedata.normalize("NFC", value).strip()
     if not 1 <= len(name) <= CLASS_NAME_MAX:
         raise InvalidName(
-            f"class name {value[:80]!r} has {len(name)} characters, it may have 1 to 64",
+            f"class name {quoted(value)} has {len(name)} characters, it may have 1 to 64",
             fix="shorten the name",
         )
     # Cc control, Cf format (bidi overrides among them), Cs surrogates, Zl/Zp line separators.
@@ -125,11 +125,11 @@ def class_name(value: str) -> str:
     bad += [c for c in name if unicodedata.category(c) == "Cf" and c not in "\u200c\u200d"]
     if bad:
         raise InvalidName(
-            f"class name {value!r} holds the invisible character U+{ord(bad[0]):04X}",
+            f"class name {quoted(value)} holds the invisible character U+{ord(bad[0]):04X}",
             fix="remove control characters from the name",
         )
     if not any(unicodedata.category(c)[0] in "LNPS" and c not in _BLANK for c in name):
         raise InvalidName(
-            f"class name {value!r} shows nothing on a screen", fix="give a name such as 'cat'"
+            f"class name {quoted(value)} shows nothing on a screen", fix="give a name such as 'cat'"
         )
     return name

@@ -20,6 +20,7 @@ from contracts.requests import (
     COLUMN_MAX,
     IMAGE_TYPES,
     NOTE_MAX,
+    RECIPE_NUMBER_MAX,
     RECIPE_VALUES_MAX,
     SOURCE_MAX,
     TUNE_MAX,
@@ -143,7 +144,7 @@ def _file(limits: Limits) -> Schema:
         "size_bytes": schema.whole(limits.min_file_bytes, largest),
         "sha256": sha256("Of the content."),
         "content_type": schema.one_of((*IMAGE_TYPES, *TABLE_TYPES)),
-        "class": class_name() | {"description": "Required of a picture."},
+        "class": class_name() | {"minLength": 0, "description": "Required of a picture."},
         "split": schema.maybe(schema.one_of((Split.TRAIN, Split.TEST))),
         "text_column": schema.text("A header's name, or a number from 1.", maxLength=COLUMN_MAX),
         "label_column": schema.text("A header's name, or a number from 1.", maxLength=COLUMN_MAX),
@@ -153,9 +154,8 @@ def _file(limits: Limits) -> Schema:
 
 
 def _recipe_values() -> Schema:
-    value = {
-        "anyOf": [schema.number(), schema.truth(), schema.text(maxLength=40)],
-    }
+    number = schema.number(minimum=-RECIPE_NUMBER_MAX, maximum=RECIPE_NUMBER_MAX)
+    value = {"anyOf": [number, schema.truth(), schema.text(maxLength=40)]}
     return schema.by_name(
         value,
         "Values of your own, such as {'preset': 'balanced', 'epochs': 3}.",

@@ -25,12 +25,14 @@ IMAGE_TYPES = (
 SOURCE_MAX = 512
 COLUMN_MAX = 128
 RECIPE_VALUES_MAX = 40
+RECIPE_NUMBER_MAX: Final = 1e12  # either way; a longer one would fill the job's record
 TUNE_MAX: Final = 200
 NOTE_MAX: Final = 500
 AS_BEFORE: Final = "as_before"  # what the request leaves out is as in the last training
 _REMEMBERED: Final = (
     *("upload", "model", "recipe", "seed", "budget_seconds", "min_per_class", "tune"),
 )
+_SIZE_MAX: Final = 2**40
 DEFAULT_MODELS: Final = {Kind.IMAGE: "mobilenet_v2", Kind.TEXT: "minilm_l6"}
 
 
@@ -63,10 +65,16 @@ def _switch(value: Any, name: str) -> bool:
     return value
 
 
+def _optional_id(data: Mapping[str, Any], name: str, what: str) -> str:
+    """An id that may be left out or empty."""
+    value = data.get(name, "")
+    return identifier(value, what) if value != "" else ""
+
+
 def parse_rollback(body: Any) -> str:
     """The body of `POST …/rollback`: `{model_version?}`; empty for the version before."""
-    version = _fields(body, required=(), optional=("model_version",)).get("model_version", "")
-    return identifier(version, "model version") if version else ""
+    fields = _fields(body, required=(), optional=("model_version",))
+    return _optional_id(fields, "model_version", "model version")
 
 
 def parse_approval(body: Any) -> tuple[bool, str]:
@@ -179,7 +187,7 @@ class AnnouncedFile:
             )
         size = data["size_bytes"]
         largest = limits.max_table_bytes if is_table else limits.max_file_bytes
-        if isinstance(size, int) and size > largest:
+        if isinstance(size, int) and largest < size <= _SIZE_MAX:
             raise LimitExceeded(
                 f"{name!r} has {size:,} bytes, the limit is {largest:,}",
                 fix="divide it into several files"
@@ -193,7 +201,7 @@ class AnnouncedFile:
         return cls(
             class_name=_class_of(data, is_table),
             name=name,
-            size_bytes=_integer(size, f"size_bytes of {name!r}", limits.min_file_bytes, 2**40),
+            size_bytes=_integer(size, f"size_bytes of {name!r}", limits.min_file_bytes, _SIZE_MAX),
             sha256=sha256_hex(data["sha256"]),
             content_type=content_type,
             split=Split(data["split"]) if data.get("split") else None,
@@ -220,7 +228,7 @@ class AnnouncedFile:
 
 
 def _class_of(data: Mapping[str, Any], is_table: bool) -> str:
-    if is_table and not data.get("class"):
+    if is_table and data.get("class", "") == "":
         return ""
     if "class" not in data:
         raise InvalidRequest("'class' is missing", fix="give the class of every picture")
@@ -260,8 +268,8 @@ class UploadRequest:
                 f"{len(files):,} files in one call, the limit is {limits.max_files_per_request:,}",
                 fix="announce them in several calls with the same 'upload' id",
             )
-        upload = data.get("upload") or batch_digest(files)[:32]
-        return cls(upload=identifier(upload, "upload"), files=files)
+        upload = _optional_id(data, "upload", "upload")
+        return cls(upload=upload or batch_digest(files)[:32], files=files)
 
 
 def encode_batch(files: Iterable[AnnouncedFile]) -> bytes:
@@ -300,8 +308,8 @@ class TrainRequest:
         default = cls()
         _switch(data.get(AS_BEFORE, False), AS_BEFORE)
         return cls(
-            upload=identifier(data["upload"], "upload") if data.get("upload") else "",
-            model=_model(data["model"]) if data.get("model") else "",
+            upload=_optional_id(data, "upload", "upload"),
+            model=_model(data["model"]) if data.get("model", "") != "" else "",
             recipe=_recipe(data.get("recipe", default.recipe)),
             seed=_integer(data.get("seed", 0), "seed", 0, 2**31 - 1),
             budget_seconds=_integer(
@@ -353,13 +361,18 @@ def _recipe(value: Any) -> str:
         )
     for name, item in value.items():
         _plain_name(name, "a recipe's value")
-        if not isinstance(item, bool | int | float) and not (
-            isinstance(item, str) and len(item) <= 40
-        ):
+        if not _is_recipe_value(item):
             raise InvalidRequest(
-                f"recipe value {name} is {str(item)[:40]!r}", fix="use a number, true or false"
+                f"recipe value {name} is {str(item)[:40]!r}",
+                fix="use a number up to 1e12, true or false",
             )
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _is_recipe_value(item: Any) -> bool:
+    if isinstance(item, str):
+        return len(item) <= 40
+    return isinstance(item, int | float) and abs(item) <= RECIPE_NUMBER_MAX
 
 
 def _model(value: Any) -> str:

@@ -31,7 +31,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 @app.not_found
 def no_such_call(_error: NotFoundError) -> Response[str]:
     error = NotFound(
-        f"there is no {app.current_event.http_method} {app.current_event.path}",
+        f"there is no {app.current_event.http_method} {app.current_event.path[:200]}",
         fix="see the list of calls in the documentation",
     )
     return answer(404, error.as_dict())

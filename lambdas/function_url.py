@@ -1,7 +1,8 @@
 """Answers in the form that a function URL passes on."""
 
-import json
 from typing import Any
+
+from contracts import strict_json
 
 
 def response(status: int, body: dict[str, Any]) -> dict[str, Any]:
@@ -9,5 +10,5 @@ def response(status: int, body: dict[str, Any]) -> dict[str, Any]:
     return {
         "statusCode": status,
         "headers": {"content-type": "application/json", "cache-control": "no-store"},
-        "body": json.dumps(body, ensure_ascii=False),
+        "body": strict_json.written(body),
     }

@@ -9,8 +9,8 @@ from urllib.parse import unquote_plus
 
 from botocore.exceptions import ClientError
 
-from contracts import keys
-from contracts.errors import Conflict, DataProblem, ExemplarError, InvalidName
+from contracts import keys, strict_json
+from contracts.errors import Conflict, DataProblem, ExemplarError, InvalidName, InvalidRequest
 from contracts.estimate import Estimate, estimate, paced_recipe
 from contracts.identity import Project
 from contracts.limits import Limits
@@ -173,7 +173,9 @@ def _from_drop(key: str) -> None:
 def _dropped_request(project: Project, upload: str, key: str) -> TrainRequest:
     """A drop holds a train request and, optionally, the file list itself."""
     s3, bucket = environment.s3(), environment.bucket()
-    body = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read() or b"{}")
+    body = strict_json.parsed(s3.get_object(Bucket=bucket, Key=key)["Body"].read() or b"{}")
+    if not isinstance(body, dict):
+        raise InvalidRequest("the manifest is no JSON object", fix='write {"files": [...]}')
     files = body.pop("files", None)
     if files is not None:
         _store_list(project, upload, parse_files(files, Limits.from_environment()))

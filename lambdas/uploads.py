@@ -1,14 +1,13 @@
 """Announcing files and handing out presigned POSTs for those that are not stored yet."""
 
 import base64
-import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from contracts.errors import InvalidRequest
+from contracts import strict_json
 from contracts.identity import Project
 from contracts.keys import ProjectKeys, expiry_tag
 from contracts.limits import Limits
@@ -136,8 +135,5 @@ def announced_files(
 def read_files(s3: "S3Client", bucket: str, key: str, limits: Limits) -> tuple[AnnouncedFile, ...]:
     """The files listed in one stored JSON document. Raises `InvalidRequest`."""
     body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-    try:
-        document = json.loads(body)
-    except ValueError as error:
-        raise InvalidRequest(f"{key} is no JSON: {error}", fix="write a JSON document") from error
+    document = strict_json.parsed(body, fix=f"write a JSON document to {key}")
     return parse_files(document.get("files") if isinstance(document, dict) else None, limits)

@@ -4,13 +4,13 @@ import base64
 import binascii
 import email.parser
 import email.policy
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from contracts.errors import InvalidRequest, LimitExceeded
+from contracts import strict_json
+from contracts.errors import InvalidRequest, LimitExceeded, UnsupportedType
 from contracts.manifest import Kind
 
 MAX_PICTURE_BYTES: Final = 6 * 2**20  # Lambda's own limit for a request
@@ -76,7 +76,7 @@ def _texts_of(event: Mapping[str, Any]) -> _Asked:
             return Question((_checked_text(body.decode()),)), {}
         except UnicodeDecodeError as error:
             raise InvalidRequest("the text is not encoded as UTF-8", fix=_TEXT_FIX) from error
-    raise InvalidRequest(f"this project's endpoint takes text, not {kind[:60]!r}", fix=_TEXT_FIX)
+    raise UnsupportedType(f"this project's endpoint takes text, not {kind[:60]!r}", fix=_TEXT_FIX)
 
 
 def _from_texts(document: dict[str, Any]) -> Question:
@@ -122,7 +122,7 @@ def _picture_of(event: Mapping[str, Any]) -> _Asked:
 def _body(event: Mapping[str, Any]) -> bytes:
     body = event.get("body") or ""
     if not event.get("isBase64Encoded"):
-        return str(body).encode()
+        return str(body).encode(errors="surrogatepass")
     return _decoded(body)
 
 
@@ -132,12 +132,8 @@ def _header(event: Mapping[str, Any], name: str) -> str:
 
 
 def _object(body: bytes, fix: str) -> dict[str, Any]:
-    try:
-        document = json.loads(body)
-    except ValueError as error:
-        raise InvalidRequest(f"the body is no JSON: {error}", fix=fix) from error
-    except RecursionError:
-        raise InvalidRequest("the JSON is nested too deeply", fix=fix) from None
+    # Of a text to be classified, half a character costs no more than that character.
+    document = strict_json.parsed(body, fix, takes_half_characters=True)
     if not isinstance(document, dict):
         raise InvalidRequest("the body is no JSON object", fix=fix)
     return document
@@ -167,10 +163,14 @@ def _from_url(url: object) -> bytes:
 def _from_form(body: bytes, content_type: str) -> bytes:
     """The first part that is a file."""
     parser = email.parser.BytesParser(policy=email.policy.HTTP)
-    message = parser.parsebytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + body)
-    for part in message.walk():
-        if not part.is_multipart() and part.get_filename() is not None:
-            return _checked(part.get_payload(decode=True) or b"")  # type: ignore[arg-type]
+    header = b"Content-Type: " + content_type.encode(errors="replace")
+    try:
+        message = parser.parsebytes(header + b"\r\n\r\n" + body)
+        for part in message.walk():
+            if not part.is_multipart() and part.get_filename() is not None:
+                return _checked(part.get_payload(decode=True) or b"")  # type: ignore[arg-type]
+    except RecursionError:
+        raise InvalidRequest("the form is nested too deeply", fix=_FIX) from None
     raise InvalidRequest("the form holds no file", fix=_FIX)
 
 

@@ -1,12 +1,12 @@
 """What every call of the control API needs: the router, who asks, of which project, what body."""
 
-import json
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from contracts.errors import InvalidRequest, Unavailable
+from contracts import strict_json
+from contracts.errors import InvalidRequest, Unauthorized
 from contracts.identity import Project
 from lambdas import environment
 
@@ -20,7 +20,7 @@ def caller() -> str:
     authorizer = router.current_event.request_context.authorizer
     user = (authorizer.get_lambda or {}).get("user") if authorizer else None
     if not user:
-        raise Unavailable("the caller could not be identified", fix="send your token again")
+        raise Unauthorized("the caller could not be identified", fix="send your token again")
     return str(user)
 
 
@@ -31,13 +31,13 @@ def project_named(name: str) -> Project:
 
 def json_body(default: Any = None) -> Any:
     """The request's JSON, or `default` when it has no body. Raises `InvalidRequest`."""
-    text = router.current_event.decoded_body
+    try:
+        text = router.current_event.decoded_body
+    except ValueError as error:  # what a gateway takes for a file arrives as base64
+        raise InvalidRequest("the body is no text in UTF-8", fix="send a JSON object") from error
     if not text and default is not None:
         return default
-    try:
-        return json.loads(text or "")
-    except ValueError as error:
-        raise InvalidRequest(f"the body is no JSON: {error}", fix="send a JSON object") from error
+    return strict_json.parsed(text or "")
 
 
 def answer(status: int, body: Any) -> Response[str]:
@@ -45,7 +45,7 @@ def answer(status: int, body: Any) -> Response[str]:
     return Response(
         status_code=status,
         content_type="application/json",
-        body=json.dumps(body, ensure_ascii=False),
+        body=strict_json.written(body),
         headers={"Cache-Control": "no-store"},
     )
 

@@ -20,8 +20,8 @@ from lambdas.state import ProjectRecord
 def announce_upload(name: str) -> Response[str]:
     """Announce files; get presigned POSTs for those that are not stored yet."""
     project = project_named(name)
-    record = environment.state().project(project)
     request = UploadRequest.parse(json_body(), Limits.from_environment())
+    record = environment.state().project(project)
     for file in request.files:
         if file.kind is not record.kind:
             raise InvalidRequest(

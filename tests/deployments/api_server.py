@@ -196,7 +196,7 @@ def running_api(endpoint: str, bucket: str, table: str) -> Iterator[ApiServer]:
         for name, value in (own | aws).items():
             patch.setenv(name, value)
         _forget_clients()
-        _create_ingest(own)
+        create_ingest(INGEST, own)
         server.state.put_token(TOKEN, USER, time.time() + 3600)
         server.start()
         try:
@@ -211,7 +211,8 @@ def _forget_clients() -> None:
         client.cache_clear()
 
 
-def _create_ingest(variables: dict[str, str]) -> None:
+def create_ingest(function: str, variables: dict[str, str]) -> None:
+    """The real function, which `train` calls."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as target:
         for package in ("contracts", "lambdas"):
@@ -219,10 +220,10 @@ def _create_ingest(variables: dict[str, str]) -> None:
                 target.write(path, f"{package}/{path.name}")
     client = boto3.client("lambda")
     names = [function["FunctionName"] for function in client.list_functions()["Functions"]]
-    if INGEST in names:  # of another test module on the same emulator
-        client.delete_function(FunctionName=INGEST)
+    if function in names:  # of another test module on the same emulator
+        client.delete_function(FunctionName=function)
     client.create_function(
-        FunctionName=INGEST,
+        FunctionName=function,
         Runtime="python3.12",
         Role="arn:aws:iam::000000000000:role/ingest",
         Handler="lambdas.ingest.handler",
@@ -230,4 +231,4 @@ def _create_ingest(variables: dict[str, str]) -> None:
         Environment={"Variables": variables},
         Timeout=60,
     )
-    client.get_waiter("function_active_v2").wait(FunctionName=INGEST)
+    client.get_waiter("function_active_v2").wait(FunctionName=function)

@@ -107,6 +107,20 @@ def test_a_dropped_manifest_carries_its_own_list_and_refusals_are_left_beside_it
     assert "class 'cat' needs 9 more" in refusal["Body"].read().decode()
 
 
+@pytest.mark.parametrize(
+    "body", ["{", "[]", '"a"', '{"seed": NaN}', '{"upload": "\\ud800"}', "[" * 10_000, "\xff"]
+)
+def test_a_drop_that_is_no_json_object_is_refused_once_and_not_tried_again(body: str) -> None:
+    project = Project("ann", "drop-odd")
+    environment.state().create_project(ProjectRecord(project, Kind.IMAGE, ("cat", "dog")))
+    key = "users/ann/drop-odd/inbox/dropped/manifest.json"
+    s3, bucket = environment.s3(), environment.bucket()
+    s3.put_object(Bucket=bucket, Key=key, Body=body.encode("latin-1"))
+    assert ingest.handler({"Records": [{"s3": {"object": {"key": key}}}]}, None) == {}
+    refusal = s3.get_object(Bucket=bucket, Key=key.replace("manifest", "refused"))
+    assert json.loads(refusal["Body"].read())["error"]["code"] == "invalid_request"
+
+
 def test_a_drop_is_tried_again_by_lambda_when_prefect_is_down() -> None:
     project = Project("ann", "drop-down")
     announce(project, {"cat": 10, "dog": 10}, upload="dropped")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.errors import InvalidRequest, LimitExceeded
+from contracts.errors import InvalidRequest, LimitExceeded, UnsupportedType
 from contracts.manifest import Kind
 from serving.request import MAX_PICTURE_BYTES, MAX_TEXTS, Question, question_of
 
@@ -146,14 +146,39 @@ def test_wrong_texts_are_told(document: object, said: str) -> None:
     ("body", "kind", "said"),
     [
         (b"\xff\xfe\x00", "text/plain", "not encoded as UTF-8"),
-        (b"\x89PNG", "image/png", "takes text, not 'image/png'"),
         (b"{", "application/json", "no JSON"),
-        (b"[" * 100_000, "application/json", "no JSON|nested too deeply"),
+        (b"[" * 100_000, "application/json", "no JSON|20 levels deep"),
     ],
 )
 def test_other_bodies_are_told(body: bytes, kind: str, said: str) -> None:
     with pytest.raises(InvalidRequest, match=said):
         question_of(event(body, kind), Kind.TEXT)
+
+
+def test_a_picture_sent_to_a_texts_endpoint_is_of_an_unsupported_type() -> None:
+    with pytest.raises(UnsupportedType, match="takes text, not 'image/png'"):
+        question_of(event(b"\x89PNG", "image/png"), Kind.TEXT)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"".join(
+            b"--b%d\r\nContent-Type: multipart/mixed; boundary=b%d\r\n\r\n" % (n, n + 1)
+            for n in range(3_000)
+        ),
+        b"--b0\r\n" + b"Content-Type: message/rfc822\r\n\r\n" * 3_000,
+    ],
+)
+def test_a_form_of_forms_of_forms_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidRequest, match="nested too deeply"):
+        question_of(event(body, "multipart/form-data; boundary=b0"), Kind.IMAGE)
+
+
+def test_headers_that_are_no_unicode_are_no_reason_to_fail() -> None:
+    asked = form(('name="f"; filename="a"', PICTURE))
+    asked["headers"]["Content-Type"] += "; charset=\udcff"
+    assert question_of(asked, Kind.IMAGE) == Question((PICTURE,))
 
 
 def test_too_many_texts_are_told() -> None:
