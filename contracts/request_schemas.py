@@ -17,6 +17,7 @@ from contracts.limits import Limits
 from contracts.manifest import Kind, Split
 from contracts.project_settings import DEFAULTS
 from contracts.requests import (
+    AS_BEFORE,
     COLUMN_MAX,
     IMAGE_TYPES,
     NOTE_MAX,
@@ -108,6 +109,8 @@ def train(_limits: Limits) -> Schema:
         "min_per_class": schema.whole(0, 10_000, "0: what the limits say."),
         "tune": schema.whole(0, TUNE_MAX, "Variants of the recipe to try first."),
         "again": schema.truth("Train anew although the same job has succeeded."),
+        "with_feedback": schema.truth("Whether corrected answers are learnt from, too."),
+        AS_BEFORE: schema.truth("What is left out is as in the last training."),
     }
     return _closed(schema.record("Train", fields, optional=fields), {"recipe": "fast"})
 
@@ -148,8 +151,9 @@ def _file(limits: Limits) -> Schema:
         "split": schema.maybe(schema.one_of((Split.TRAIN, Split.TEST))),
         "text_column": schema.text("A header's name, or a number from 1.", maxLength=COLUMN_MAX),
         "label_column": schema.text("A header's name, or a number from 1.", maxLength=COLUMN_MAX),
+        "feedback": schema.truth("Whether it corrects an answer; its class outdoes others."),
     }
-    optional = ("class", "split", "text_column", "label_column")
+    optional = set(fields) - {"name", "size_bytes", "sha256", "content_type"}
     return _closed(schema.record("AnnouncedFile", fields, optional), _FILE)
 
 

@@ -72,8 +72,8 @@ def bodies() -> list[tuple[str, dict[str, Any]]]:
     limits = Limits()
     found = []
     for route in openapi.routes():
-        body = told(route).body
-        if body:
+        description = description_of(route.handler)
+        if description and (body := description.body):
             schema = body(limits) if callable(body) else body
             found.append((f"{route.method} {route.path}", schema))
     return found
@@ -86,6 +86,34 @@ def test_a_body_is_closed_and_its_example_fits(schema: dict[str, Any]) -> None:
     assert schema["additionalProperties"] is False, "wrap it as request_schemas does"
     for example in schema["examples"]:
         Draft202012Validator(schema).validate(example)
+
+
+def test_a_body_has_exactly_the_fields_that_are_read(call: Any) -> None:
+    call("POST", "/v1/projects", {"name": "fields", "kind": "image", "classes": ["a", "b"]})
+    for route in openapi.routes():
+        body = told(route).body
+        if not body:
+            continue
+        schema = body(Limits()) if callable(body) else body
+        path = route.path.format(name="fields", **dict.fromkeys(PARAMETERS.keys() - {"name"}, "x"))
+        assert allowed(call, route.method, path, schema["examples"][0]) == set(schema["properties"])
+
+
+def test_an_announced_file_has_exactly_the_fields_that_are_read(call: Any) -> None:
+    schema = request_schemas.announce_upload(Limits())["properties"]["files"]["items"]
+    with pytest.raises(ExemplarError) as refusal:
+        UploadRequest.parse({"files": [PICTURE | {"unknown-field": 1}]}, Limits())
+    assert fields_in(refusal.value.fix) == set(schema["properties"])
+
+
+def allowed(call: Any, method: str, path: str, body: dict[str, Any]) -> set[str]:
+    status, answer = call(method, path, body | {"unknown-field": 1})
+    assert status == 400, answer
+    return fields_in(answer["error"]["fix"])
+
+
+def fields_in(fix: str) -> set[str]:
+    return set(fix.removeprefix("allowed are: ").split(", "))
 
 
 def test_the_document_is_valid_openapi_and_as_served(call: Any) -> None:
