@@ -29,14 +29,6 @@ def gateway_refusal() -> Schema:
     return schema.record("GatewayRefusal", {"message": schema.text()})
 
 
-def account() -> Schema:
-    """The caller, what he may have and what he has."""
-    count = {"type": "integer", "minimum": 0}
-    used = dict.fromkeys(("projects", "stored_bytes", "trainings_today", "jobs"), count)
-    fields = {"user": name(), "quotas": schema.of(Quotas), "used": schema.record("Used", used)}
-    return schema.record("Account", fields)
-
-
 def limits() -> Schema:
     """Data rules."""
     return schema.of(Limits)

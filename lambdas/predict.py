@@ -7,19 +7,21 @@ import time
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from contracts.errors import ExemplarError, NotFound
+from contracts.errors import ExemplarError, InvalidRequest, LimitExceeded, NotFound
 from contracts.identity import Project
 from lambdas.function_url import response
 from serving.access import KeyCheck
 from serving.predictor import Predictor
-from serving.request import question_of
+from serving.request import header_of, part_of, question_of
+from serving.time_limit import SHARE, time_limit
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 BUNDLE = Path(__file__).parent.parent / "bundle"
+_MAX_ANSWER_BYTES: Final = 5 * 2**20  # Lambda sends six
 
 log = logging.getLogger(__name__)
 log.setLevel(logging.INFO)
@@ -56,7 +58,7 @@ def _table() -> "DynamoDBClient":
     )
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handler(event: Any, context: Any) -> dict[str, Any]:
     """Function URL event to response; a direct call, which IAM has let through, gets the document.
 
     Every answer carries `model_version` and `request_id`.
@@ -64,7 +66,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     started = time.perf_counter()
     request_id = getattr(context, "aws_request_id", "") or ""
     try:
-        status, body = 200, _answer(event)
+        if not isinstance(event, dict):
+            raise InvalidRequest("the event is no JSON object", fix='send {"image_base64": "..."}')
+        with time_limit(_seconds(context)):
+            status, body = 200, _answer(event)
     except ExemplarError as error:
         status, body = error.http_status, error.as_dict()
     except Exception:
@@ -73,11 +78,21 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         status, body = 500, hidden.as_dict()
     body |= {"request_id": request_id, "model_version": _version()}
     _log_line(request_id, status, body, time.perf_counter() - started)
-    return body if "requestContext" not in event else response(status, body)
+    return response(status, body) if _is_over_http(event) else body
+
+
+def _is_over_http(event: object) -> bool:
+    return isinstance(event, dict) and "requestContext" in event
+
+
+def _seconds(context: Any) -> float | None:
+    """How long the answer may take; what calls this outside of Lambda has no context."""
+    left = getattr(context, "get_remaining_time_in_millis", None)
+    return None if left is None else left() / 1_000 * SHARE
 
 
 def _answer(event: Mapping[str, Any]) -> dict[str, Any]:
-    http = (event.get("requestContext") or {}).get("http") or {}
+    http = part_of(part_of(event, "requestContext"), "http")
     if http.get("method") == "GET":
         if event.get("rawPath", "/") in {"/", "/health"}:
             predictor()  # healthy means able to answer
@@ -95,14 +110,27 @@ def _answer(event: Mapping[str, Any]) -> dict[str, Any]:
 
         found = explain(predictor(), question.examples[0], question.explained)
         answers[0]["explanation"] = found.as_dict()
-    return {"predictions": answers} if question.is_list else answers[0]
+    if not question.is_list:
+        return answers[0]
+    _check_size(answers)
+    return {"predictions": answers}
+
+
+def _check_size(answers: list[dict[str, Any]]) -> None:
+    """All have the same names; a runtime that may not send what it was given fails instead."""
+    each = len(json.dumps(json.dumps(answers[0])))  # as text inside of JSON
+    most = _MAX_ANSWER_BYTES // each
+    if len(answers) > most:
+        raise LimitExceeded(
+            f"{len(answers)} answers of {each:,} bytes are more than can be sent",
+            fix=f"send at most {most} texts in one request",
+        )
 
 
 def _key(event: Mapping[str, Any]) -> str:
-    headers = {k.lower(): str(v) for k, v in (event.get("headers") or {}).items()}
-    scheme, _, token = headers.get("authorization", "").partition(" ")
+    scheme, _, token = header_of(event, "authorization").partition(" ")
     bearer = token.strip() if scheme.lower() == "bearer" else ""
-    return headers.get("x-api-key", "") or bearer
+    return header_of(event, "x-api-key") or bearer
 
 
 def _version() -> str:

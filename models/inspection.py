@@ -15,6 +15,7 @@ from contracts.limits import MIB, Limits
 from contracts.manifest import Flag
 from models.memory_share import MemoryShare
 from models.problems import Problem
+from serving.lookalikes import why_unreadable
 from serving.picture_cost import MAX_OPENING_BYTES, opening_bytes
 from serving.preprocess import FORMATS, decode
 from serving.structure import TooCostly, check_structure
@@ -27,18 +28,6 @@ _FIX = "save it as JPEG or PNG and upload it again"
 _FULL_SIZE = Preprocessing(resize=2**20)
 # Of all threads: two very large pictures at once, or hundreds of usual ones.
 _MEMORY = MemoryShare(2 * MAX_OPENING_BYTES)
-
-# What uploaders mistake for pictures: how it begins, what it is, what to do.
-_LOOKALIKES: Final = (
-    (b"%PDF", "a PDF document", "export its pages as PNG"),
-    (b"PK\x03\x04", "a zip archive or office document", "unpack it and upload the pictures"),
-    (b"<svg", "an SVG drawing", "export it as PNG"),
-    (b"<!doctype html", "a web page", "save the picture itself, not the page around it"),
-    (b"<html", "a web page", "save the picture itself, not the page around it"),
-)
-_BEGINNINGS: Final = (
-    *(b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +77,10 @@ def inspect_image(path: Path, limits: Limits) -> ImageFacts | Problem:
         return _open_fully(data, limits)
     except TooCostly as error:
         return Problem(Flag.TOO_LARGE, f"{error.message}: {error.fix}")
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # by the header
         return _too_many_pixels("far too many", limits)
     except Exception:  # noqa: BLE001 - decoders raise almost anything on hostile bytes
-        return Problem(Flag.UNREADABLE, _why_unreadable(data))
+        return Problem(Flag.UNREADABLE, ": ".join(why_unreadable(data)))
 
 
 def _open_fully(data: bytes, limits: Limits) -> ImageFacts | Problem:
@@ -152,18 +141,3 @@ def _too_many_pixels(size: str, limits: Limits) -> Problem:
         f"the picture has {size} pixels, at most {limits.max_pixels:,} are read: "
         "scale it down, 1,000 pixels a side are plenty",
     )
-
-
-def _why_unreadable(data: bytes) -> str:
-    """Name what the bytes are when it is a usual mistake, whatever the file is called."""
-    start = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if data[4:8] == b"ftyp":
-        return "this is a HEIC, AVIF or video file: export it as JPEG"
-    if start.startswith(b"<?xml") and b"<svg" in start:
-        return "this is an SVG drawing, no picture of pixels: export it as PNG"
-    for magic, what, fix in _LOOKALIKES:
-        if start.startswith(magic.lower()):
-            return f"this is {what}, no picture of pixels: {fix}"
-    if data.startswith(_BEGINNINGS) or (data.startswith(b"RIFF") and data[8:12] == b"WEBP"):
-        return f"the picture is damaged or cut off: {_FIX}"
-    return f"this is no JPEG, PNG, WebP, GIF, BMP or TIFF picture: {_FIX}"

@@ -35,7 +35,7 @@ class KeyCheck:
         """
         if not key:
             raise Unauthorized("the request has no key", fix="add the header 'x-api-key: KEY'")
-        digest = hashlib.sha256(key.encode()).hexdigest()
+        digest = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
         with self._lock:
             if self._clock() - self._read_at >= FRESH_SECONDS or not self._holds(digest):
                 self._refresh()  # a new key may have come since

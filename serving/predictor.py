@@ -14,6 +14,7 @@ from contracts.bundle import CARD_FILE, MODEL_FILE, TOKENIZER_FILE, ModelCard
 from contracts.errors import BundleInvalid
 from contracts.manifest import Kind
 from serving.readers import Inputs, Source, reader_of
+from serving.time_limit import check_time
 
 _ROWS_AT_ONCE: Final = 32  # long texts have many windows, and attention needs memory for each
 
@@ -72,11 +73,15 @@ class Predictor:
         return self.reader.read(sources)
 
     def run(self, inputs: Inputs, *outputs: str) -> list[NDArray[np.float32]]:
-        """The graph's outputs for some examples; of one with several rows, their means."""
-        parts = [
-            self._session.run(outputs, {self._input: inputs.rows[start : start + _ROWS_AT_ONCE]})
-            for start in range(0, len(inputs.rows), _ROWS_AT_ONCE)
-        ]
+        """The graph's outputs for some examples; of one with several rows, their means.
+
+        Raises `LimitExceeded` when a `time_limit` is over.
+        """
+        parts = []
+        for start in range(0, len(inputs.rows), _ROWS_AT_ONCE):
+            check_time()
+            rows = inputs.rows[start : start + _ROWS_AT_ONCE]
+            parts.append(self._session.run(outputs, {self._input: rows}))
         return [inputs.merged(np.concatenate(rows)) for rows in zip(*parts, strict=True)]
 
     def logits(self, inputs: Inputs) -> NDArray[np.float32]:

@@ -12,8 +12,9 @@ from PIL import Image
 from contracts.bundle import Preprocessing
 from contracts.errors import UnreadableExample
 from contracts.limits import Limits
+from serving.lookalikes import why_unreadable
 from serving.picture_cost import check_cost, orientation
-from serving.structure import check_structure
+from serving.structure import TooCostly, check_structure
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS: Final = Limits().max_pixels
@@ -21,7 +22,7 @@ MAX_PIXELS: Final = Limits().max_pixels
 Box = tuple[float, float, float, float]
 
 _BAND_PIXELS: Final = 2**20  # converted at once
-_FIX = "use a JPEG, PNG, WebP, GIF, BMP or TIFF that a picture viewer can open"
+_SMALLER = "scale the picture down, 1,000 pixels a side are plenty"
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -51,11 +52,14 @@ def decode(
         image, turn = _opened(data, preprocessing, max_pixels)
         return image if turn is None else image.transpose(turn)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UnreadableExample(f"the picture is too large to open: {error}", fix=_FIX) from error
+        raise TooCostly(
+            f"the picture has far too many pixels, at most {max_pixels:,} are read", fix=_SMALLER
+        ) from error
     except UnreadableExample:
         raise
     except Exception as error:  # decoders raise almost anything on hostile bytes
-        raise UnreadableExample(f"this is no readable picture ({error})", fix=_FIX) from error
+        why, fix = why_unreadable(data)
+        raise UnreadableExample(why, fix=fix) from error
 
 
 def _opened(
@@ -101,10 +105,10 @@ def normalise(pixels: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArra
 def _check_size(image: Image.Image, max_pixels: int) -> None:
     pixels = image.width * image.height
     if pixels > max_pixels:
-        raise UnreadableExample(
+        raise TooCostly(
             f"the picture has {image.width} × {image.height} = {pixels:,} pixels, "
             f"at most {max_pixels:,} are read",
-            fix="scale the picture down, 1,000 pixels a side are plenty",
+            fix=_SMALLER,
         )
 
 

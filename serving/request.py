@@ -2,8 +2,6 @@
 
 import base64
 import binascii
-import email.parser
-import email.policy
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,12 +10,14 @@ from typing import Any, Final
 from contracts import strict_json
 from contracts.errors import InvalidRequest, LimitExceeded, UnsupportedType
 from contracts.manifest import Kind
+from serving.forms import first_file
 
 MAX_PICTURE_BYTES: Final = 6 * 2**20  # Lambda's own limit for a request
 MAX_TEXTS: Final = 100  # in one request
 _YES: Final = (True, "true", "1")
 _NO: Final = (False, "false", "0")
 _TEXT_FIX: Final = 'send {"text": "..."} or {"text": ["...", "..."]}'
+_EVENT_FIX: Final = "send what a function URL sends, or the document itself without such parts"
 _FIX: Final = 'send the picture as the body, as multipart form data, or as {"image_base64": "..."}'
 
 
@@ -36,13 +36,29 @@ def question_of(event: Mapping[str, Any], kind: Kind) -> Question:
     Raises `InvalidRequest`, or `LimitExceeded` for what is too large.
     """
     question, fields = _texts_of(event) if kind is Kind.TEXT else _picture_of(event)
-    explained = _explained((event.get("queryStringParameters") or {}) | fields)
+    explained = _explained(part_of(event, "queryStringParameters") | fields)
     if explained is not None and len(question.examples) > 1:
         raise InvalidRequest(
             f"{len(question.examples)} texts are to be explained, one at a time is",
             fix="send them in a request each",
         )
     return replace(question, explained=explained)
+
+
+def part_of(event: object, name: str) -> dict[str, Any]:
+    """An event's part, empty where it is missing. Raises `InvalidRequest` for anything else."""
+    found = event.get(name) if isinstance(event, Mapping) else None
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise InvalidRequest(f"the event's {name!r} is {type(found).__name__}", fix=_EVENT_FIX)
+    return found
+
+
+def header_of(event: Mapping[str, Any], name: str) -> str:
+    """A header by its name in lower case; empty where it is missing."""
+    headers = part_of(event, "headers")
+    return next((str(value) for key, value in headers.items() if key.lower() == name), "")
 
 
 def _explained(fields: dict[str, Any]) -> str | None:
@@ -67,7 +83,7 @@ def _texts_of(event: Mapping[str, Any]) -> _Asked:
     if "requestContext" not in event:
         return _from_texts(dict(event)), dict(event)
     body = _body(event)
-    kind = _header(event, "content-type").partition(";")[0].strip().lower()
+    kind = header_of(event, "content-type").partition(";")[0].strip().lower()
     if kind == "application/json":
         document = _object(body, _TEXT_FIX)
         return _from_texts(document), document
@@ -107,7 +123,7 @@ def _picture_of(event: Mapping[str, Any]) -> _Asked:
     if "requestContext" not in event:
         return Question((_from_document(dict(event)),)), dict(event)
     body = _body(event)
-    content_type = _header(event, "content-type")
+    content_type = header_of(event, "content-type")
     kind = content_type.partition(";")[0].strip().lower()
     if not body:
         raise InvalidRequest("the request has no body", fix=_FIX)
@@ -121,14 +137,11 @@ def _picture_of(event: Mapping[str, Any]) -> _Asked:
 
 def _body(event: Mapping[str, Any]) -> bytes:
     body = event.get("body") or ""
+    if not isinstance(body, str):
+        raise InvalidRequest(f"the event's 'body' is {type(body).__name__}", fix=_EVENT_FIX)
     if not event.get("isBase64Encoded"):
-        return str(body).encode(errors="surrogatepass")
-    return _decoded(body)
-
-
-def _header(event: Mapping[str, Any], name: str) -> str:
-    headers = event.get("headers") or {}
-    return next((str(v) for k, v in headers.items() if k.lower() == name), "")
+        return body.encode("utf-8", "replace")  # half a surrogate pair is no text
+    return _decoded(body, "the body")
 
 
 def _object(body: bytes, fix: str) -> dict[str, Any]:
@@ -161,24 +174,17 @@ def _from_url(url: object) -> bytes:
 
 
 def _from_form(body: bytes, content_type: str) -> bytes:
-    """The first part that is a file."""
-    parser = email.parser.BytesParser(policy=email.policy.HTTP)
-    header = b"Content-Type: " + content_type.encode(errors="replace")
-    try:
-        message = parser.parsebytes(header + b"\r\n\r\n" + body)
-        for part in message.walk():
-            if not part.is_multipart() and part.get_filename() is not None:
-                return _checked(part.get_payload(decode=True) or b"")  # type: ignore[arg-type]
-    except RecursionError:
-        raise InvalidRequest("the form is nested too deeply", fix=_FIX) from None
-    raise InvalidRequest("the form holds no file", fix=_FIX)
+    found = first_file(body, content_type)
+    if found is None:
+        raise InvalidRequest("the form holds no file", fix=_FIX)
+    return _checked(found)
 
 
-def _decoded(text: str) -> bytes:
+def _decoded(text: str, what: str = "the picture") -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise InvalidRequest("the picture is no valid base64", fix=_FIX) from error
+        raise InvalidRequest(f"{what} is no valid base64", fix=_FIX) from error
 
 
 def _checked(picture: bytes) -> bytes:

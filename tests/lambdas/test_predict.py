@@ -198,6 +198,30 @@ def test_the_unexpected_is_hidden_from_the_caller(
     assert "secret" not in json.dumps(answer)
 
 
+@pytest.mark.parametrize("key", ["\ud800", "xk_é", "\0", "x" * 100_000])
+def test_a_key_of_any_characters_is_only_wrong(post: Post, key: str) -> None:
+    assert post(painted("blue"), x_api_key=key)[0] == 401
+
+
+@pytest.mark.parametrize(
+    "event", [None, 0, "text", [], [{"image_base64": ""}], {"requestContext": "http"}, {}], ids=str
+)
+def test_an_event_of_another_form_is_refused_with_a_fix(post: Post, event: Any) -> None:
+    answer = predict.handler(event, Context())
+    error = json.loads(answer["body"])["error"] if "body" in answer else answer["error"]
+    assert error["code"] == "invalid_request"
+    assert error["fix"]
+
+
+def test_half_a_surrogate_pair_does_not_come_back(post: Post) -> None:
+    """No answer that holds one could be encoded."""
+    status, answer = post(painted("blue"), query={"explain": "1", "class": "\ud83d"}, x_api_key=KEY)
+    assert status == 400
+    json.dumps(answer, ensure_ascii=False).encode()
+    event = {"requestContext": {}, "headers": {"x-api-key": KEY, "content-type": "\ud800"}}
+    predict.handler(event | {"body": "\ud800"}, Context())["body"].encode()
+
+
 def test_importing_loads_nothing_heavy() -> None:
     program = (
         "import sys, lambdas.predict; heavy = {'boto3', 'torch', 'sklearn', 'scipy', 'onnx', "

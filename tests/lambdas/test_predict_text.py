@@ -136,6 +136,30 @@ def test_what_is_no_text_is_refused_with_a_fix(ask: Ask, document: Any) -> None:
     assert answer["error"]["fix"]
 
 
+def test_more_than_can_be_sent_is_told(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand classes with long names, a hundred times."""
+    monkeypatch.setattr(predict, "_MAX_ANSWER_BYTES", 1_000)
+    assert ask({"text": ["rain"] * 3})[0] == 200
+    status, answer = ask({"text": ["rain"] * 100})
+    assert (status, answer["error"]["code"]) == (413, "limit_exceeded")
+    assert "at most" in answer["error"]["fix"]
+
+
+@pytest.mark.parametrize("explain", [False, True])
+def test_what_would_take_too_long_is_told_in_time(ask: Ask, explain: bool) -> None:
+    class NoTime:
+        aws_request_id = ""
+
+        def get_remaining_time_in_millis(self) -> int:
+            return 0
+
+    text = "rain" if explain else ["rain", "wind"]
+    answer = predict.handler({"text": text, "explain": explain}, NoTime())
+    assert answer["error"]["code"] == "limit_exceeded"
+    assert "fewer or shorter" in answer["error"]["fix"]
+    assert ask({"text": "rain"})[0] == 200
+
+
 def test_without_the_key_nothing_is_answered(ask: Ask) -> None:
     assert ask({"text": "rain"}, key="wrong")[0] == 401
 

@@ -91,6 +91,9 @@ WRONG: dict[str, dict[str, Any]] = {
     "form of nothing": event(b"nothing", "multipart/form-data; boundary=x"),
     "body is no base64": event(b"x") | {"body": "***"},
     "direct call without picture": {"picture": "x"},
+    "body is a list": event(PICTURE) | {"body": [1]},
+    "headers are a list": event(PICTURE) | {"headers": ["x"]},
+    "query is a text": event(PICTURE) | {"queryStringParameters": "explain"},
 }
 
 
