@@ -75,6 +75,12 @@ class Conflict(ExemplarError):
     http_status = 409
 
 
+class BeingDeleted(Conflict):
+    """The project is going and takes no calls any more."""
+
+    code = "being_deleted"
+
+
 class LimitExceeded(ExemplarError):
     """More or larger than the limits allow."""
 

@@ -29,6 +29,14 @@ class Credentials:
         """Take back one key; removing an absent one changes nothing."""
         self._table.remove_from_set(_key(project), "hashes", {digest(key)})
 
+    def remove_keys(self, project: Project) -> None:
+        """Close the endpoint for everybody."""
+        self._table.delete(_key(project))
+
+    def count_keys(self, project: Project) -> int:
+        """How many keys open the endpoint."""
+        return len((self._table.get(_key(project)) or {}).get("hashes", ()))
+
 
 def digest(secret: str) -> str:
     """What is stored of a token or key."""

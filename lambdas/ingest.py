@@ -10,7 +10,14 @@ from urllib.parse import unquote_plus
 from botocore.exceptions import ClientError
 
 from contracts import keys, strict_json
-from contracts.errors import Conflict, DataProblem, ExemplarError, InvalidName, InvalidRequest
+from contracts.errors import (
+    BeingDeleted,
+    Conflict,
+    DataProblem,
+    ExemplarError,
+    InvalidName,
+    InvalidRequest,
+)
 from contracts.estimate import Estimate, estimate, paced_recipe
 from contracts.identity import Project
 from contracts.limits import Limits
@@ -167,6 +174,8 @@ def _from_drop(key: str) -> None:
         log.warning(json.dumps({"event": "refused", "key": key} | error.as_dict()))
         if error.http_status >= 500:
             raise
+        if isinstance(error, BeingDeleted):
+            return  # whatever is written there now would have to be deleted, too
         _tell_uploader(project, upload, error)
 
 

@@ -7,6 +7,7 @@
 | PROJECT#{slug}     | VERSION#{model}    | a model version once promoted  |
 | USER#{user}        | SPENT#{month}#{run}| what one training run has cost |
 | USER#{user}        | STARTING#{kind}    | runs that are being created    |
+| USER#{user}        | RECEIPT#{receipt}  | a deletion, see `receipts`     |
 | PACE               | {model}#{recipe}   | how long trainings have taken  |
 
 Keys are in `lambdas/credentials.py`, users and tokens in `lambdas/accounts.py`, what users hold of
@@ -19,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from contracts.errors import Conflict, NotFound
+from contracts.errors import BeingDeleted, Conflict, NotFound
 from contracts.estimate import KEPT_OBSERVATIONS, Machine, Observation
 from contracts.identity import Project
 from contracts.manifest import Kind
@@ -27,12 +28,13 @@ from contracts.project_settings import DEFAULTS
 from contracts.status import Job, JobState, Stage
 from lambdas.accounts import Accounts
 from lambdas.credentials import Credentials, digest
-from lambdas.table import Key, Table
+from lambdas.table import Guard, GuardFailed, Key, Table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
+MARK = "deletion"  # the field of a project's record that is there while it is being deleted
 _LOST_SECONDS = 120.0  # after which a run is not being created any more
 
 
@@ -54,6 +56,7 @@ class ProjectRecord:
     metrics: dict[str, Any] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)  # that its owner has changed
+    deletion: str = ""  # id of the receipt, while it is being deleted
 
     def setting(self, name: str) -> Any:
         """The owner's choice, or the default."""
@@ -112,7 +115,8 @@ class State(Credentials):
         Raises `Conflict` when it exists with another kind or other classes.
         """
         record = replace(record, created_at=time.time())
-        if self._table.put_new(_project_key(record.project), _values(record, skip={"project"})):
+        values = _values(record, skip={"project", MARK})
+        if self._table.put_new(_project_key(record.project), values):
             return record, True
         stored = self.project(record.project)
         if not stored.is_same_question(record):
@@ -123,41 +127,75 @@ class State(Credentials):
         return stored, False
 
     def find_project(self, project: Project) -> ProjectRecord | None:
-        """The project, or None."""
+        """The project, even one that is being deleted, or None."""
         item = self._table.get(_project_key(project))
         return _project_record(project, item) if item else None
 
     def project(self, project: Project) -> ProjectRecord:
-        """Raises `NotFound`."""
+        """Raises `NotFound`, and `BeingDeleted` for one that is going."""
         record = self.find_project(project)
         if record is None:
             raise NotFound(
                 f"there is no project {project.name!r}",
                 fix="create it first, or look at the list of your projects",
             )
+        if record.deletion:
+            raise BeingDeleted(
+                f"project {project.name!r} is being deleted",
+                fix="wait until it is gone: `exemplar delete` again shows how far it is",
+            )
         return record
 
     def projects(self, user: str) -> list[ProjectRecord]:
-        """All projects of a user, by name."""
+        """All projects of a user, by name; without those that are being deleted."""
         items = self._table.query(f"USER#{user}", "PROJECT#")
         return [
             _project_record(Project(user, item["sk"].removeprefix("PROJECT#")), item)
             for item in items
+            if MARK not in item
         ]
 
     def update_project(self, project: Project, **changes: Any) -> None:
-        """Set the given fields of an existing project."""
-        self._table.update(_project_key(project), changes)
+        """Set the given fields. Raises `NotFound` and `BeingDeleted`."""
+        if not self._table.update(_project_key(project), changes, only_if={MARK: None}):
+            self.project(project)
+
+    def mark_deletion(self, project: Project, receipt: str) -> bool:
+        """Close a project for every other call; False if there is none or it is marked already."""
+        return self._table.update(_project_key(project), {MARK: receipt}, only_if={MARK: None})
+
+    def remove_project(self, project: Project, receipt: str) -> bool:
+        """Remove the record of a project that is being deleted under this receipt."""
+        return self._table.delete_if(_project_key(project), MARK, receipt)
+
+    def _put_of(
+        self, project: Project, key: Key, values: dict[str, Any], *, is_new: bool = False
+    ) -> bool:
+        """Write what belongs to a project. Raises `NotFound` and `BeingDeleted`.
+
+        Nothing that is still under way, such as a promotion, may bring back what has been deleted.
+        """
+        try:
+            return self._table.put_guarded(
+                key, values, Guard(_project_key(project), MARK), is_new=is_new
+            )
+        except GuardFailed:
+            self.project(project)
+            raise Conflict(  # it has been made anew at this very moment
+                f"project {project.name!r} was just created", fix="try again"
+            ) from None
 
     # Jobs
 
     def create_job(self, job: Job) -> bool:
-        """Store a job unless its id exists; return whether it is new."""
+        """Store a job unless its id exists; return whether it is new.
+
+        Raises `NotFound` and `BeingDeleted` where its project is not there for it.
+        """
         now = time.time()
         job = replace(job, created_at=now, updated_at=now)
-        return self._table.put_new(
-            _job_key(job.project, job.job_id), _values(job, skip={"project"})
-        )
+        values = _values(job, skip={"project"})
+        return self._put_of(job.project, _job_key(job.project, job.job_id), values, is_new=True)
 
     def find_job(self, project: Project, job_id: str) -> Job | None:
         """The job, or None."""
@@ -192,7 +230,7 @@ class State(Credentials):
 
     def put_version(self, project: Project, record: VersionRecord) -> None:
         """Record a promotion; repeating it changes nothing but the time."""
-        self._table.put(_version_key(project, record.model_version), _values(record))
+        self._put_of(project, _version_key(project, record.model_version), _values(record))
 
     def versions(self, project: Project) -> list[VersionRecord]:
         """Promoted versions, newest first."""
@@ -202,7 +240,7 @@ class State(Credentials):
 
     def put_release(self, project: Project, record: ReleaseRecord) -> None:
         """Remember that another version has become live."""
-        self._table.put(_release_key(project, record.at), _values(record))
+        self._put_of(project, _release_key(project, record.at), _values(record))
 
     def releases(self, project: Project) -> list[ReleaseRecord]:
         """Every change of what is live, newest first."""

@@ -22,6 +22,20 @@ _FIRST_PAUSE_SECONDS = 0.02
 _encode = TypeSerializer().serialize
 _decode = TypeDeserializer().deserialize
 
+_CONFLICT_ATTEMPTS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Another item that must exist, without a field, for a write to happen."""
+
+    key: Key
+    without: str
+
+
+class GuardFailed(Exception):
+    """The guard's item does not exist or has the field; nothing was written."""
+
 
 @dataclass(frozen=True, slots=True)
 class Write:
@@ -68,6 +82,48 @@ class Table:
             ConditionExpression="attribute_not_exists(pk)",
         )
 
+    def put_guarded(
+        self, key: Key, values: dict[str, Any], guard: Guard, *, is_new: bool = False
+    ) -> bool:
+        """Write an item while the guard holds, as one transaction. Raises `GuardFailed`.
+
+        With `is_new` an existing item stays as it is; returns whether it was written.
+        """
+        put: dict[str, Any] = {"TableName": self._name, "Item": _key_item(key) | _to_item(values)}
+        if is_new:
+            put["ConditionExpression"] = "attribute_not_exists(pk)"
+        check = {
+            "TableName": self._name,
+            "Key": _key_item(guard.key),
+            "ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(#field)",
+            "ExpressionAttributeNames": {"#field": guard.without},
+        }
+        refusals = self._write_together([{"Put": put}, {"ConditionCheck": check}])
+        if "ConditionalCheckFailed" in refusals[1:]:
+            raise GuardFailed
+        return "ConditionalCheckFailed" not in refusals
+
+    def _write_together(self, items: list[dict[str, Any]]) -> list[str]:
+        """Write all or nothing; return what was refused about each, nothing if all was written.
+
+        Unlike a single write, a transaction that meets another write of one of its items fails.
+        """
+        for attempt in range(_CONFLICT_ATTEMPTS):
+            try:
+                self._client.transact_write_items(TransactItems=items)  # type: ignore[arg-type]
+            except self._client.exceptions.TransactionCanceledException as error:
+                reasons = [
+                    str(reason.get("Code")) for reason in error.response["CancellationReasons"]
+                ]
+                if "TransactionConflict" not in reasons or attempt == _CONFLICT_ATTEMPTS - 1:
+                    if "ConditionalCheckFailed" not in reasons:
+                        raise
+                    return reasons
+                time.sleep(0.05 * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
+            else:
+                break
+        return []
+
     def take_lease(self, key: Key, holder: str, now: float, until: float) -> bool:
         """Give an item to `holder` until then, unless another has it; return whether it has it."""
         return _unless_condition_fails(
@@ -92,6 +148,17 @@ class Table:
         """Remove an item; an absent one is no error."""
         self._client.delete_item(TableName=self._name, Key=_key_item(key))
 
+    def delete_if(self, key: Key, name: str, value: Any) -> bool:
+        """Remove an item whose field has this value; return whether there was one."""
+        return _unless_condition_fails(
+            self._client.delete_item,
+            TableName=self._name,
+            Key=_key_item(key),
+            ConditionExpression="#name = :value",
+            ExpressionAttributeNames={"#name": name},
+            ExpressionAttributeValues=_to_item({":value": value}),
+        )
+
     def query(self, pk: str, sk_prefix: str) -> list[dict[str, Any]]:
         """Every item of a partition whose sort key begins so, in its order and as last written."""
         pages = self._client.get_paginator("query").paginate(
@@ -113,13 +180,30 @@ class Table:
             ExpressionAttributeValues=_to_item({f":{k}": value for k, value in changes.items()}),
         )
 
+
+    def sort_keys(self, pk: str) -> list[str]:
+        """The sort key of every item of a partition, in order and as last written."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._name,
+            ConsistentRead=True,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": pk}},
+            ProjectionExpression="sk",
+        )
+        return [item["sk"]["S"] for page in pages for item in page["Items"]]
+
     def update(
-        self, key: Key, changes: dict[str, Any], unless: Mapping[str, Iterable[str]] | None = None
+        self,
+        key: Key,
+        changes: dict[str, Any],
+        unless: Mapping[str, Iterable[str]] | None = None,
+        only_if: Mapping[str, Any] | None = None,
     ) -> bool:
         """Set fields of an existing item; False, and nothing changed, if there is none.
 
         A name such as `metrics.epochs` sets one entry of a map, which two processes may do at once.
-        `unless` names a field and the values with which the item must stay as it is.
+        `unless` names a field and the values with which the item must stay as it is, `only_if` a
+        field and the value that it must have, None for a field that must be absent.
         """
         slots = {path: f":v{number}" for number, path in enumerate(changes)}
         values = {slots[path]: value for path, value in changes.items()}
@@ -130,6 +214,13 @@ class Table:
             conditions.append(f"NOT (#{name} IN ({', '.join(marks)}))")
             values |= marks
             names.add(name)
+        for name, wanted in (only_if or {}).items():
+            names.add(name)
+            if wanted is None:
+                conditions.append(f"attribute_not_exists(#{name})")
+            else:
+                conditions.append(f"#{name} = :only_{name}")
+                values[f":only_{name}"] = wanted
         return _unless_condition_fails(
             self._client.update_item,
             TableName=self._name,

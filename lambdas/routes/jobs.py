@@ -57,7 +57,9 @@ def list_jobs(name: str) -> Response[str]:
 @described(answers={200: answers.job})
 def show_job(name: str, job_id: str) -> Response[str]:
     """One job: progress, metrics so far, cost, and why it failed."""
-    job = environment.state().job(project_named(name), identifier(job_id, "job"))
+    project = project_named(name)
+    environment.state().project(project)
+    job = environment.state().job(project, identifier(job_id, "job"))
     return answer(200, job.as_dict())
 
 
@@ -66,6 +68,7 @@ def show_job(name: str, job_id: str) -> Response[str]:
 def cancel_job(name: str, job_id: str) -> Response[str]:
     """Stop a job; what was live stays live."""
     project, state = project_named(name), environment.state()
+    state.project(project)
     job = state.job(project, identifier(job_id, "job"))
     # Mark the job first: from then on no process can report progress on it any more.
     state.update_job(

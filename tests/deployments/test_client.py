@@ -8,11 +8,13 @@ import pytest
 
 from contracts.errors import NotFound, Unauthorized, Unavailable
 from contracts.identity import Project
+from contracts.manifest import Kind
 from contracts.status import Job, JobState, Stage
 from deployments import client as client_module
 from deployments.api_calls import ApiError
 from deployments.client import Exemplar
 from deployments.remote_job import RemoteJob
+from lambdas.state import ProjectRecord
 from tests.deployments.api_server import RUN_ID, TOKEN, USER, ApiServer
 from tests.deployments.pictures import write_classes, write_picture
 
@@ -21,6 +23,7 @@ CLASSES = ["cat", "dog"]
 
 def put_job(server: ApiServer, project: str, **values: Any) -> Job:
     job = Job(Project(USER, project), "job-1", "upload-1", **values)
+    server.state.create_project(ProjectRecord(job.project, Kind.IMAGE, ("cat", "dog")))
     server.state.create_job(job)
     return job
 

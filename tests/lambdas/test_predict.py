@@ -47,7 +47,7 @@ def post(
 ) -> Iterator[Post]:
     monkeypatch.setenv("EXEMPLAR_USER", PROJECT.user)
     monkeypatch.setenv("EXEMPLAR_PROJECT", PROJECT.name)
-    State(emulator.client("dynamodb"), state_table).put_key(PROJECT, KEY)
+    State(emulator.client("dynamodb"), state_table).add_key(PROJECT, KEY)
     caches = (predict.predictor, predict.key_check, predict._table)
     for cached in caches:
         cached.cache_clear()
@@ -154,7 +154,7 @@ def test_without_the_key_nothing_is_answered(post: Post, headers: dict[str, str]
 
 
 def test_another_projects_key_does_not_open_it(post: Post, emulator: Any, state_table: str) -> None:
-    State(emulator.client("dynamodb"), state_table).put_key(Project("eve", "colours"), "xk_eve")
+    State(emulator.client("dynamodb"), state_table).add_key(Project("eve", "colours"), "xk_eve")
     assert post(painted("blue"), x_api_key="xk_eve")[0] == 401
 
 

@@ -48,7 +48,7 @@ def ask(
     monkeypatch.setattr(predict, "BUNDLE", bundle)
     monkeypatch.setenv("EXEMPLAR_USER", PROJECT.user)
     monkeypatch.setenv("EXEMPLAR_PROJECT", PROJECT.name)
-    State(emulator.client("dynamodb"), state_table).put_key(PROJECT, KEY)
+    State(emulator.client("dynamodb"), state_table).add_key(PROJECT, KEY)
     caches = (predict.predictor, predict.key_check, predict._table)
     for cache in caches:
         cache.cache_clear()

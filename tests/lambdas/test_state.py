@@ -18,6 +18,12 @@ def record(name: str) -> ProjectRecord:
     return ProjectRecord(Project("ann", name), Kind.IMAGE, ("a", "b"))
 
 
+def made(name: str, user: str = "ann") -> Project:
+    project = Project(user, name)
+    environment.state().create_project(ProjectRecord(project, Kind.IMAGE, ("a", "b")))
+    return project
+
+
 def test_only_one_of_many_creators_is_first() -> None:
     with ThreadPoolExecutor(20) as pool:
         made = list(
@@ -27,7 +33,7 @@ def test_only_one_of_many_creators_is_first() -> None:
 
 
 def test_a_final_job_cannot_come_back_to_life() -> None:
-    state, project = environment.state(), Project("ann", "final")
+    state, project = environment.state(), made("final")
     assert state.create_job(Job(project, "j1", "u1"))
     assert state.update_job(project, "j1", state=JobState.CANCELLED)
     assert not state.update_job(project, "j1", state=JobState.RUNNING, progress=0.5)
@@ -36,7 +42,7 @@ def test_a_final_job_cannot_come_back_to_life() -> None:
 
 def test_jobs_of_two_users_with_the_same_project_name_stay_apart() -> None:
     state = environment.state()
-    ann, bob = Project("ann", "same"), Project("bob", "same")
+    ann, bob = made("twins"), made("twins", "bob")
     for project in (ann, bob):
         state.create_job(Job(project, "same-id", "u1", message=project.user))
     state.update_job(ann, "same-id", progress=0.5)
@@ -45,10 +51,11 @@ def test_jobs_of_two_users_with_the_same_project_name_stay_apart() -> None:
 
 
 def test_nested_numbers_survive() -> None:
-    state, project = environment.state(), Project("ann", "numbers")
+    state, project = environment.state(), made("numbers-of-a-job")
     job = Job(project, "j", "u", metrics={"accuracy": 0.9123, "epochs": [{"loss": 1e-7}]})
     state.create_job(job)
     assert state.job(project, "j").metrics == job.metrics
+    project = Project("ann", "numbers")
     state.create_project(replace(record("numbers"), metrics={"interval": [0.1, 1.0]}))
     assert state.project(project).metrics["interval"] == [0.1, 1]
 
@@ -63,7 +70,7 @@ def test_tokens_expire_and_keys_rotate() -> None:
 
 
 def test_two_processes_may_set_entries_of_one_map() -> None:
-    state, project = environment.state(), Project("ann", "entries")
+    state, project = environment.state(), made("entries")
     state.create_job(Job(project, "j", "u"))
     state.update_job(project, "j", **{"metrics.accuracy": 0.9, "endpoint": "http://e"})
     state.update_job(project, "j", **{"metrics.epochs": [{"epoch": 1}]})
