@@ -9,6 +9,7 @@ from aws_lambda_powertools.logging import Logger
 from contracts.errors import ExemplarError, NotFound
 from lambdas.routes import (  # noqa: F401 - they fill the router
     account,
+    deletion,
     jobs,
     models,
     openapi,

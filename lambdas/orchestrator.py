@@ -1,4 +1,4 @@
-"""Prefect's REST API with the standard library: starting and cancelling a job's flow runs."""
+"""Prefect's REST API with the standard library: starting and cancelling flow runs."""
 
 import base64
 import json
@@ -19,6 +19,7 @@ _ATTEMPTS = 6
 _TIMEOUT_SECONDS = 10.0  # giving up on a busy server only gives it more to do
 _PATIENCE_SECONDS = 20.0  # of the 29 that the API's function has
 _UNFINISHED = ["SCHEDULED", "PENDING", "RUNNING", "PAUSED"]
+_FINAL = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
 
 
 def start_pipeline(
@@ -70,15 +71,14 @@ def _unfinished(user: str, deployment_id: str) -> dict[str, Any]:
 
 def cancel_runs(project: Project, job_id: str) -> int:
     """Ask every unfinished flow run of a job to stop; return how many there were."""
+    return _cancel(f"job:{project.slug}:{job_id}")
+
+
+def _cancel(tag: str) -> int:
     runs = _call(
         "POST",
         "/flow_runs/filter",
-        {
-            "flow_runs": {
-                "tags": {"all_": [f"job:{project.slug}:{job_id}"]},
-                "state": {"type": {"any_": _UNFINISHED}},
-            }
-        },
+        {"flow_runs": {"tags": {"all_": [tag]}, "state": {"type": {"any_": _UNFINISHED}}}},
     )
     for run in runs:
         _call("POST", f"/flow_runs/{run['id']}/set_state", {"state": {"type": "CANCELLING"}})
@@ -91,11 +91,52 @@ def answer_pause(flow_run_id: str, run_input: dict[str, Any]) -> bool:
     return bool(found["status"] == "ACCEPT")
 
 
+def start_deletion(project: Project, receipt_id: str, attempt: int) -> str:
+    """Create the flow run that empties a project; the same attempt gives the same run.
+
+    It has no tag of the project, or it would delete itself. Raises `Unavailable`.
+    """
+    name = os.environ.get("EXEMPLAR_DELETION", "delete/delete")
+    deployment = _call("GET", f"/deployments/name/{name}")
+    run = _call(
+        "POST",
+        f"/deployments/{deployment['id']}/create_flow_run",
+        {
+            "name": f"delete-{receipt_id}-{attempt}",
+            "idempotency_key": f"delete-{receipt_id}-{attempt}",
+            "tags": [f"user:{project.user}"],
+            "parameters": {
+                "user": project.user,
+                "project": project.name,
+                "receipt": receipt_id,
+            },
+        },
+    )
+    return str(run["id"])
+
+
+def is_over(flow_run_id: str) -> bool:
+    """Whether a flow run has ended, or is not there. Raises `Unavailable`."""
+    body = {"flow_runs": {"id": {"any_": [flow_run_id]}}}
+    runs = _call("POST", "/flow_runs/filter", body)
+    return all(run["state_type"] in _FINAL for run in runs)
+
+
+def cancel_project_runs(project: Project) -> int:
+    """Ask every unfinished flow run of a project to stop; return how many there were."""
+    return _cancel(project_tag(project))
+
+
+def project_tag(project: Project) -> str:
+    """The tag by which a project's flow runs are found; no other project's equals it."""
+    return f"project:{project.slug}"
+
+
 def job_tags(project: Project, job_id: str) -> list[str]:
     """Tags that every flow run of a job carries, children included."""
     return [
         f"user:{project.user}",
-        f"project:{project.slug}",
+        project_tag(project),
         f"job:{project.slug}:{job_id}",
     ]
 

@@ -180,7 +180,6 @@ class Table:
             ExpressionAttributeValues=_to_item({f":{k}": value for k, value in changes.items()}),
         )
 
-
     def sort_keys(self, pk: str) -> list[str]:
         """The sort key of every item of a partition, in order and as last written."""
         pages = self._client.get_paginator("query").paginate(

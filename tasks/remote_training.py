@@ -22,7 +22,7 @@ from contracts.limits import MIB
 from contracts.requests import DEFAULT_MODELS
 from contracts.status import Stage
 from contracts.turns import TURNS, queue_of
-from lambdas.orchestrator import job_tags
+from lambdas.orchestrator import job_tags, project_tag
 from models.backbones import form_named
 from models.bundle_size import likely_bytes
 from models.recipe import Recipe
@@ -253,7 +253,7 @@ def _ask_for(
             idempotency_key=name,
             tags=job_tags(progress.project, progress.job_id)
             if progress.job_id
-            else [f"user:{user}"],
+            else [f"user:{user}", project_tag(progress.project)],
             work_queue_name=queue_of(len(unfinished)),
             job_variables=variables,
             timeout=0,

@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import boto3
 import pytest
@@ -157,11 +157,13 @@ def _handler(server: ApiServer) -> type[BaseHTTPRequestHandler]:
 
 def _event(method: str, path: str, body: bytes, context: dict[str, Any]) -> dict[str, Any]:
     """API Gateway HTTP API, payload 2.0."""
+    path, _, query = path.partition("?")
     return {
         "version": "2.0",
         "routeKey": "$default",
         "rawPath": path,
-        "rawQueryString": "",
+        "rawQueryString": query,
+        "queryStringParameters": dict(parse_qsl(query)),
         "headers": {"content-type": "application/json"},
         "body": body.decode() if body else None,
         "isBase64Encoded": False,

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -45,11 +46,13 @@ def call() -> Call:
     from lambdas.api import handler
 
     def send(method: str, path: str, body: Any = None, user: str = "ann") -> tuple[int, Any]:
+        path, _, query = path.partition("?")
         event = {
             "version": "2.0",
             "routeKey": "$default",
             "rawPath": path,
-            "rawQueryString": "",
+            "rawQueryString": query,
+            "queryStringParameters": dict(parse_qsl(query)),
             "headers": {"content-type": "application/json"},
             "requestContext": {
                 "http": {"method": method, "path": path, "sourceIp": "127.0.0.1"},
