@@ -144,6 +144,11 @@ def weights(filename: str) -> str:
     return f"weights/{_filename(filename)}"
 
 
+def tracked(path: str) -> str:
+    """MLflow's artifacts, which its server keeps below this prefix; `path` is MLflow's."""
+    return f"mlflow/{path.strip('/')}/"
+
+
 def code(sha256: str) -> str:
     """A function or layer zip, by its content."""
     return f"code/{sha256_hex(sha256)}.zip"

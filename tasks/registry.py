@@ -33,6 +33,8 @@ def experiment_id(project: Project) -> str:
 
     client = _client()
     found = client.get_experiment_by_name(project.registry_name)
+    if found and found.lifecycle_stage == "deleted":  # by somebody in MLflow's own pages
+        client.restore_experiment(found.experiment_id)
     if found:
         return str(found.experiment_id)
     try:

@@ -75,6 +75,13 @@ class Settings(BaseSettings):
     approval_hours: float = Field(
         168, gt=0, description="how long a release waits for a person where one is asked"
     )
+    deletion_wait_seconds: float = Field(
+        900.0, gt=0, description="for a deleted project's flow runs to stop by themselves"
+    )
+    deletion_deployment: str = "delete/delete"
+    tracking_store: str = Field(
+        "", description="MLflow's own database, so that deleted runs leave it, too"
+    )
     kept_versions: int = Field(5, ge=2, description="Lambda versions kept per project")
 
     @property

@@ -64,6 +64,10 @@ class Layout:
     def mlflow(self) -> str:
         return f"http://127.0.0.1:{self.mlflow_port}"
 
+    @property
+    def tracking_store(self) -> str:
+        return f"sqlite:///{self.home}/mlflow/mlflow.db"
+
     def log(self, name: str) -> Path:
         return self.home / "logs" / f"{name}.log"
 
@@ -125,7 +129,7 @@ def mlflow(layout: Layout, bucket: str) -> Service:
     (layout.home / "mlflow").mkdir(parents=True, exist_ok=True)
     argv = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
     argv += ["--port", str(layout.mlflow_port), "--workers", "1", "--serve-artifacts"]
-    argv += ["--backend-store-uri", f"sqlite:///{layout.home}/mlflow/mlflow.db"]
+    argv += ["--backend-store-uri", layout.tracking_store]
     argv += ["--artifacts-destination", f"s3://{bucket}/mlflow"]
     # Its default takes 10.*, which is also a name that anybody can have: 10.example.org.
     hosts = [f"{name}:{layout.mlflow_port}" for name in ("127.0.0.1", "localhost")]
@@ -173,6 +177,7 @@ def flow_environment(layout: Layout, outputs: StackOutputs) -> dict[str, str]:
         "EXEMPLAR_FUNCTION_URL_BASE": f"{layout.aws}/lambda-url",
         "EXEMPLAR_CACHE_DIR": str(layout.home / "cache"),
         "MLFLOW_TRACKING_URI": layout.mlflow,
+        "EXEMPLAR_TRACKING_STORE": layout.tracking_store,
         # The default of ten seconds would be most of a small job's time. But each look is a write,
         # and with one a second SQLite refused 12 of 30 new flow runs on two busy cores.
         "PREFECT_WORKER_QUERY_SECONDS": "2",
