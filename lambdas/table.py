@@ -191,6 +191,52 @@ class Table:
         )
         return [item["sk"]["S"] for page in pages for item in page["Items"]]
 
+    def newest(self, pk: str, sk_prefix: str, limit: int, before: str = "") -> list[dict[str, Any]]:
+        """The last items of a partition whose sort key begins so, the last first.
+
+        `before` is a sort key that such items can have; only those in front of it count.
+        """
+        answer = self._client.query(
+            TableName=self._name,
+            ConsistentRead=True,
+            ScanIndexForward=False,
+            Limit=limit,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+            ExpressionAttributeValues={":pk": {"S": pk}, ":sk": {"S": sk_prefix}},
+            **({"ExclusiveStartKey": _key_item((pk, before))} if before else {}),  # type: ignore[arg-type]
+        )
+        return [_from_item(item) for item in answer["Items"]]
+
+    def write_all(
+        self, puts: Mapping[Key, dict[str, Any]], deletes: Iterable[Key], guard: Key, version: int
+    ) -> bool:
+        """All of these writes or none of them: False unless the guard's `version` is as given.
+
+        The guard is one of the items that are put, with a new version; 0 is that of no item. Who
+        always reads it first and writes it with the rest never loses another's write.
+        """
+        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
+        if version:
+            condition = {
+                "ConditionExpression": "version = :version",
+                "ExpressionAttributeValues": _to_item({":version": version}),
+            }
+        writes: list[dict[str, Any]] = [
+            {
+                "Put": {"TableName": self._name, "Item": _key_item(key) | _to_item(values)}
+                | (condition if key == guard else {})
+            }
+            for key, values in puts.items()
+        ]
+        writes += [{"Delete": {"TableName": self._name, "Key": _key_item(key)}} for key in deletes]
+        try:
+            self._client.transact_write_items(TransactItems=writes)  # type: ignore[arg-type]
+        except ClientError as error:
+            if _has_lost_race(error):
+                return False
+            raise
+        return True
+
     def update(
         self,
         key: Key,
@@ -281,6 +327,19 @@ def _unless_condition_fails(call: Callable[..., Any], **arguments: Any) -> bool:
             return False
         raise
     return True
+
+
+def _has_lost_race(error: ClientError) -> bool:
+    """Whether a transaction was cancelled by another write and nothing else."""
+    if error.response["Error"]["Code"] != "TransactionCanceledException":
+        return False
+    reasons: Any = error.response.get("CancellationReasons", [])
+    codes = {reason.get("Code") or "None" for reason in reasons}
+    return bool(codes - {"None"}) and codes <= {
+        "None",
+        "ConditionalCheckFailed",
+        "TransactionConflict",
+    }
 
 
 def _expression(path: str) -> str:
