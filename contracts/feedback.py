@@ -3,12 +3,14 @@
 import base64
 import binascii
 import hashlib
+import re
 import unicodedata
 from dataclasses import dataclass
 from typing import Any, Final
 
 from contracts.errors import InvalidRequest, LimitExceeded
 from contracts.identity import class_name, identifier, sha256_hex
+from contracts.keys import DAY_PATTERN
 from contracts.limits import MIB, Limits
 from contracts.manifest import Kind
 from contracts.picture_type import SNIFF_BYTES, picture_type, reason_against
@@ -19,9 +21,10 @@ TEXT_BYTES_MAX: Final = 256 * 1024  # of one text: an item of the table holds 40
 # Of all texts together: one function reads them when a training starts.
 ALL_TEXT_BYTES_MAX: Final = 50 * MIB
 _CONTROLS = frozenset(map(chr, (*range(1, 9), *range(14, 32))))
-_WAYS: Final = ("text", "image_base64", "sha256", "request_id")
+SHORT_MAX: Final = 64
+WAYS: Final = ("text", "image_base64", "sha256", "request_id")
 _MORE: Final = ("answered", "model_version", "day", "size_bytes", "content_type")
-_FIX: Final = 'send {"label": "cat"} with one of: ' + ", ".join(_WAYS)
+_FIX: Final = 'send {"label": "cat"} with one of: ' + ", ".join(WAYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +60,11 @@ class FeedbackRequest:
         """Raises `InvalidRequest` with the first broken rule, or `LimitExceeded`."""
         if not isinstance(body, dict):
             raise InvalidRequest("the body is no JSON object", fix=_FIX)
-        unknown = sorted(str(name)[:80] for name in set(body) - {"label", *_WAYS, *_MORE})
+        unknown = sorted(str(name)[:80] for name in set(body) - {"label", *WAYS, *_MORE})
         if unknown:
-            allowed = ", ".join(("label", *_WAYS, *_MORE))
+            allowed = ", ".join(("label", *WAYS, *_MORE))
             raise InvalidRequest(f"{unknown[0]!r} is unknown", fix=f"allowed are: {allowed}")
-        ways = [name for name in _WAYS if name in body]
+        ways = [name for name in WAYS if name in body]
         if len(ways) != 1:
             said = f"it is named by {' and '.join(ways)}" if ways else "no example is named"
             raise InvalidRequest(f"exactly one example is needed, but {said}", fix=_FIX)
@@ -72,7 +75,7 @@ class FeedbackRequest:
             size_bytes=_size(body.get("size_bytes", 0), limits),
             content_type=_short(body.get("content_type", ""), "content_type"),
             request_id=identifier(body["request_id"], "request") if "request_id" in body else "",
-            day=_short(body.get("day", ""), "day"),
+            day=_day(body.get("day", "")),
             answered=_short(body["answered"], "answered") if body.get("answered") else None,
             model_version=_version(body.get("model_version")),
         )
@@ -189,11 +192,17 @@ def _size(value: Any, limits: Limits) -> int:
 
 
 def _short(value: Any, what: str) -> str:
-    if not isinstance(value, str) or len(value) > 64:
+    if not isinstance(value, str) or len(value) > SHORT_MAX:
         raise InvalidRequest(
-            f"{what} is {str(value)[:80]!r}, it must be a text of at most 64 characters",
+            f"{what} is {str(value)[:80]!r}, it must be a text of at most {SHORT_MAX} characters",
             fix=f"leave {what} out",
         )
+    return value
+
+
+def _day(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(f"({DAY_PATTERN})?", value):
+        raise InvalidRequest(f"day {str(value)[:40]!r} is no day", fix="use one such as 2026-11-30")
     return value
 
 

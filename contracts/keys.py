@@ -10,7 +10,8 @@ from contracts.identity import Project, identifier, sha256_hex
 _FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_=-]*(\.[A-Za-z0-9_=-]+)*")
 _WHEEL = re.compile(r"[A-Za-z0-9_]+-[0-9][A-Za-z0-9.+]*-[a-z0-9]+-[a-z0-9]+-[a-z0-9_]+\.whl")
 _EVALUATION = re.compile(r"evaluation-([0-9a-f]{64})\.json")
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+DAY_PATTERN: Final = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_DAY = re.compile(DAY_PATTERN)
 _INBOX_MANIFEST = re.compile(r"users/([^/]+)/([^/]+)/inbox/([^/]+)/manifest\.json")
 
 MANIFEST_FILE: Final = "manifest.json"

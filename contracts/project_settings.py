@@ -5,6 +5,10 @@ from typing import Any, Final
 
 from contracts.errors import InvalidRequest
 
+RETRAIN_EXAMPLES_MAX: Final = 100_000
+RETRAIN_DAYS_MAX: Final = 365
+NO_RETRAINING: Final = {"after_new_examples": 0, "on_drift": False, "every_days": 0}
+
 
 def _switch(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
@@ -15,11 +19,37 @@ def _switch(name: str, value: Any) -> bool:
     return value
 
 
+def _retraining(name: str, value: Any) -> dict[str, Any]:
+    """When the project trains anew by itself; what is left out stays off."""
+    if not isinstance(value, dict) or not set(value) <= set(NO_RETRAINING):
+        raise InvalidRequest(
+            f"{name} is {str(value)[:80]!r}, it may hold {', '.join(NO_RETRAINING)}",
+            fix=f'send {{"{name}": {{"after_new_examples": 50}}}}, or {{}} for never',
+        )
+    return {
+        "after_new_examples": _count(name, value, "after_new_examples", RETRAIN_EXAMPLES_MAX),
+        "on_drift": _switch("on_drift", value.get("on_drift", False)),
+        "every_days": _count(name, value, "every_days", RETRAIN_DAYS_MAX),
+    }
+
+
+def _count(name: str, values: Mapping[str, Any], key: str, high: int) -> int:
+    value = values.get(key, 0)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= high:
+        raise InvalidRequest(
+            f"{name}.{key} is {str(value)[:80]!r}, it must be a whole number from 1 to {high:,}, "
+            "or 0 for never",
+            fix=f'send {{"{name}": {{"{key}": 30}}}}',
+        )
+    return value
+
+
 # Each takes the setting's name and the value that was sent, and raises `InvalidRequest`.
 PARSERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "approval": _switch,  # whether a person confirms before a better model is released
+    "retrain": _retraining,  # after so many new examples, on drift, and every so many days
 }
-DEFAULTS: Final[Mapping[str, Any]] = {"approval": False}
+DEFAULTS: Final[Mapping[str, Any]] = {"approval": False, "retrain": NO_RETRAINING}
 
 
 def parse_settings(body: Mapping[str, Any]) -> dict[str, Any]:

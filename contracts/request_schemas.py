@@ -6,6 +6,7 @@ A schema cannot say all of it: a class's kind, the order of an upload, what exis
 from typing import Final
 
 from contracts import schema
+from contracts.feedback import SHORT_MAX, WAYS
 from contracts.hub_names import HUB_ID_MAX, PREFIX
 from contracts.identity import (
     CLASS_NAME_MAX,
@@ -13,9 +14,10 @@ from contracts.identity import (
     NAME_PATTERN,
     SHA256_PATTERN,
 )
+from contracts.keys import DAY_PATTERN
 from contracts.limits import Limits
 from contracts.manifest import Kind, Split
-from contracts.project_settings import DEFAULTS
+from contracts.project_settings import DEFAULTS, RETRAIN_DAYS_MAX, RETRAIN_EXAMPLES_MAX
 from contracts.requests import (
     AS_BEFORE,
     COLUMN_MAX,
@@ -78,10 +80,30 @@ def create_project(limits: Limits) -> Schema:
 
 def change_project(limits: Limits) -> Schema:
     """`PATCH /v1/projects/{name}`."""
-    settings = {name: schema.like(value) for name, value in DEFAULTS.items()}
-    fields = {"classes": classes(limits)} | settings
+    fields = {"classes": classes(limits)} | settings()
     body = schema.record("ChangeProject", fields, optional=fields)
     return _closed(body | {"minProperties": 1}, {"classes": ["cat", "dog", "bird"]})
+
+
+def settings() -> dict[str, Schema]:
+    """What a project's owner can set, by name."""
+    simple = {name: value for name, value in DEFAULTS.items() if not isinstance(value, dict)}
+    plain = {name: schema.like(value) for name, value in simple.items()}
+    return plain | {"retrain": _retraining()}
+
+
+def _retraining() -> Schema:
+    fields = {
+        "after_new_examples": schema.whole(
+            0, RETRAIN_EXAMPLES_MAX, "When so many were given as feedback; 0 is never."
+        ),
+        "on_drift": schema.truth("When what is asked about has changed."),
+        "every_days": schema.whole(0, RETRAIN_DAYS_MAX, "After so many days; 0 is never."),
+    }
+    body = schema.record(
+        "Retraining", fields, optional=fields, description="When it trains anew by itself."
+    )
+    return body | {"additionalProperties": False}
 
 
 def announce_upload(limits: Limits) -> Schema:
@@ -109,10 +131,30 @@ def train(_limits: Limits) -> Schema:
         "min_per_class": schema.whole(0, 10_000, "0: what the limits say."),
         "tune": schema.whole(0, TUNE_MAX, "Variants of the recipe to try first."),
         "again": schema.truth("Train anew although the same job has succeeded."),
-        "with_feedback": schema.truth("Whether corrected answers are learnt from, too."),
-        AS_BEFORE: schema.truth("What is left out is as in the last training."),
+        "with_feedback": schema.truth("Learn from feedback, too; so if left out."),
+        AS_BEFORE: schema.truth("What is left out is as in the last training, the upload too."),
     }
     return _closed(schema.record("Train", fields, optional=fields), {"recipe": "fast"})
+
+
+def give_feedback(limits: Limits) -> Schema:
+    """`POST /v1/projects/{name}/feedback`."""
+    short = schema.text(maxLength=SHORT_MAX)
+    fields = {
+        "label": class_name() | {"description": "The right one."},
+        "text": schema.text("The example of a project of text.", minLength=1),
+        "image_base64": schema.text("The example of a project of pictures.", minLength=1),
+        "sha256": sha256("Of a picture that is stored, or is sent where the answer says."),
+        "request_id": identifier("Of a request to the endpoint that was kept."),
+        "day": schema.text("Of the request (UTC).", pattern=f"^({DAY_PATTERN})?$"),
+        "answered": schema.maybe(short | {"description": "The label that the model gave."}),
+        "model_version": schema.maybe(_or_empty(identifier("That gave it."))),
+        "size_bytes": schema.whole(0, limits.max_file_bytes, "Of a picture that is not stored."),
+        "content_type": short | {"description": "Of a picture that is not stored."},
+    }
+    body = schema.record("GiveFeedback", fields, optional=set(fields) - {"label"})
+    ways = [{"required": [way]} for way in WAYS]
+    return _closed(body | {"oneOf": ways}, {"label": "cat", "request_id": "3f2a9c01"})
 
 
 def answer_approval(_limits: Limits) -> Schema:
@@ -151,9 +193,9 @@ def _file(limits: Limits) -> Schema:
         "split": schema.maybe(schema.one_of((Split.TRAIN, Split.TEST))),
         "text_column": schema.text("A header's name, or a number from 1.", maxLength=COLUMN_MAX),
         "label_column": schema.text("A header's name, or a number from 1.", maxLength=COLUMN_MAX),
-        "feedback": schema.truth("Whether it corrects an answer; its class outdoes others."),
+        "feedback": schema.truth("Chosen for what a model answered; its labels outdo others."),
     }
-    optional = set(fields) - {"name", "size_bytes", "sha256", "content_type"}
+    optional = ("class", "split", "text_column", "label_column", "feedback")
     return _closed(schema.record("AnnouncedFile", fields, optional), _FILE)
 
 

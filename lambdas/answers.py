@@ -4,11 +4,11 @@ from contracts import schema
 from contracts.estimate import Estimate
 from contracts.limits import Limits
 from contracts.manifest import Kind
-from contracts.project_settings import DEFAULTS
 from contracts.quotas import Quotas
-from contracts.request_schemas import class_name, identifier, name, sha256
+from contracts.request_schemas import class_name, identifier, name, settings, sha256
 from contracts.schema import Schema
 from contracts.status import Job
+from lambdas.feedback import Feedback
 from lambdas.state import ReleaseRecord, VersionRecord
 
 
@@ -53,9 +53,7 @@ def project() -> Schema:
         "model_version": schema.text("Live."),
         "endpoint": schema.text("Where the live model answers."),
         "metrics": _metrics(),
-        "settings": schema.record(
-            "Settings", {name: schema.like(value) for name, value in DEFAULTS.items()}
-        ),
+        "settings": schema.record("Settings", settings()),
     }
     return schema.record("Project", fields)
 
@@ -89,17 +87,12 @@ def project_details() -> Schema:
 
 def upload() -> Schema:
     """Where to send what is not stored yet."""
-    fields = schema.by_name(schema.text(), "Form fields, to be sent before the file.")
-    post = schema.record(
-        "PresignedPost",
-        {"sha256": sha256("Of the content it takes."), "url": schema.text(), "fields": fields},
-    )
-    count = {"type": "integer", "minimum": 0}
+    count = _count()
     answer = {
         "upload": identifier("For the next batch, and for the training."),
         "files": count | {"description": "Different contents in this call."},
         "stored": count | {"description": "Of them, there already."},
-        "posts": schema.listed(post),
+        "posts": schema.listed(_post()),
     }
     return schema.record("Upload", answer)
 
@@ -150,8 +143,49 @@ def training() -> Schema:
         "class": schema.maybe(schema.text()),
         "columns": schema.record("Columns", columns),
     }
-    fields = {"job": job(), "tables": schema.listed(schema.record("Table", table))}
-    return schema.record("Training", fields, optional=["tables"])
+    feedback = {"examples": _count(), "new": _count(), "left_out": _count()}
+    fields = {
+        "job": job(),
+        "tables": schema.listed(schema.record("Table", table)),
+        "feedback": schema.record("FeedbackLearnt", feedback),
+    }
+    return schema.record("Training", fields, optional=["tables", "feedback"])
+
+
+def feedback_count() -> Schema:
+    """How many examples were given as feedback."""
+    fields = {
+        "feedback": _count() | {"description": "In all."},
+        "new": _count() | {"description": "Since the last training."},
+    }
+    return schema.record("FeedbackCount", fields)
+
+
+def feedback_stored() -> Schema:
+    """A label that was kept."""
+    more = {
+        "stored": schema.truth(),
+        "sha256": sha256("By which the example is known."),
+        "label": class_name(),
+        "training": schema.truth("Whether there are now enough for a training by itself."),
+    }
+    return schema.joined("FeedbackStored", feedback_count(), schema.record("", more))
+
+
+def feedback_awaited() -> Schema:
+    """Where to send the picture; then the same call again."""
+    more = schema.record("", {"stored": schema.truth(), "post": _post()})
+    return schema.joined("FeedbackAwaited", feedback_count(), more)
+
+
+def feedback() -> Schema:
+    """Newest first."""
+    example = schema.of(Feedback, text=schema.text("Its beginning."))
+    more = {
+        "examples": schema.listed(example),
+        "next": schema.maybe(_count()) | {"description": "The `before` of the next page."},
+    }
+    return schema.joined("FeedbackList", feedback_count(), schema.record("", more))
 
 
 def version() -> Schema:
@@ -210,6 +244,18 @@ def report() -> Schema:
         "model": schema.maybe(schema.record("ModelReport", of_model)),
     }
     return schema.record("Report", fields)
+
+
+def _post() -> Schema:
+    fields = schema.by_name(schema.text(), "Form fields, to be sent before the file.")
+    return schema.record(
+        "PresignedPost",
+        {"sha256": sha256("Of the content it takes."), "url": schema.text(), "fields": fields},
+    )
+
+
+def _count() -> Schema:
+    return {"type": "integer", "minimum": 0}
 
 
 def _key() -> Schema:

@@ -20,6 +20,7 @@ PARAMETERS: Final[dict[str, Callable[[], Schema]]] = {
     "name": lambda: request_schemas.name() | {"description": "A project's name."},
     "job_id": lambda: request_schemas.identifier("A job's id."),
     "version": lambda: request_schemas.identifier("A model version."),
+    "sha256": lambda: request_schemas.sha256("An example's."),
 }
 
 _FOR_ALL: Final = (429, 500, 503)

@@ -21,6 +21,7 @@ from contracts.requests import (
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import TaggingTypeDef
 
 POST_SECONDS = 3_600  # that a presigned POST is good for
 _HEAD_UP_TO = 32  # below this, asking for each key beats listing
@@ -53,7 +54,7 @@ def announce(
         Body=encode_batch(request.files),
         ContentType="application/json",
     )
-    posts = [_presigned_post(s3, bucket, keys, file) for file in missing]
+    posts = [presigned_post(s3, bucket, keys, file) for file in missing]
     return {"upload": request.upload, "files": len(wanted), "stored": len(stored), "posts": posts}
 
 
@@ -98,10 +99,10 @@ def _exists(s3: "S3Client", bucket: str, key: str) -> bool:
     return True
 
 
-def _presigned_post(
+def presigned_post(
     s3: "S3Client", bucket: str, keys: ProjectKeys, file: AnnouncedFile
 ) -> dict[str, Any]:
-    """Good for this content only: key, size and type are conditions, S3 checks the hash."""
+    """Where one file is sent; key, size and type are conditions, and S3 checks the hash."""
     fields = {
         "Content-Type": file.content_type,
         "x-amz-checksum-algorithm": "SHA256",
@@ -123,13 +124,27 @@ def announced_files(
     s3: "S3Client", bucket: str, project: Project, upload: str, limits: Limits
 ) -> list[AnnouncedFile]:
     """Every file announced under an upload, in a stable order; batches may overlap."""
-    prefix = ProjectKeys(project).inbox_parts(upload)
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    parts = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+    parts = _parts(s3, bucket, project, upload)
     with ThreadPoolExecutor(8) as pool:
         batches = pool.map(lambda key: read_files(s3, bucket, key, limits), parts)
         files = {(f.sha256, f.class_name, f.name): f for batch in batches for f in batch}
     return [files[key] for key in sorted(files)]
+
+
+def keep_announced(s3: "S3Client", bucket: str, project: Project, upload: str) -> None:
+    """Let an upload's list outlast the inbox: later trainings begin with it."""
+    tags: TaggingTypeDef = {"TagSet": [{"Key": "expires", "Value": "never"}]}
+    with ThreadPoolExecutor(8) as pool:
+        parts = _parts(s3, bucket, project, upload)
+        list(
+            pool.map(lambda key: s3.put_object_tagging(Bucket=bucket, Key=key, Tagging=tags), parts)
+        )
+
+
+def _parts(s3: "S3Client", bucket: str, project: Project, upload: str) -> list[str]:
+    prefix = ProjectKeys(project).inbox_parts(upload)
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
 
 def read_files(s3: "S3Client", bucket: str, key: str, limits: Limits) -> tuple[AnnouncedFile, ...]:

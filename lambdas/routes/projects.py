@@ -12,7 +12,7 @@ from contracts.identity import Project
 from contracts.limits import Limits
 from contracts.project_settings import DEFAULTS, parse_settings
 from contracts.requests import CreateProject, parse_classes
-from lambdas import answers, environment
+from lambdas import answers, environment, retraining
 from lambdas.routes.description import described
 from lambdas.routes.exchange import answer, caller, json_body, project_named, router
 from lambdas.routes.jobs import job_summary
@@ -94,7 +94,8 @@ def change_project(name: str) -> Response[str]:
     settings = parse_settings({key: body[key] for key in body if key != "classes"})
     if settings:
         changes["settings"] = record.settings | settings
-    environment.state().update_project(project, **changes)
+    with retraining.schedule_kept(environment.state().table, project, settings):
+        environment.state().update_project(project, **changes)
     return answer(200, project_summary(environment.state().project(project)))
 
 

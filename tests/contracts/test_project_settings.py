@@ -28,3 +28,33 @@ def test_an_unknown_setting_is_named_with_those_that_exist() -> None:
     with pytest.raises(InvalidRequest, match="'user' is unknown") as caught:
         parse_settings({"user": "eve"})
     assert "approval" in caught.value.fix
+
+
+def test_retraining_is_off_where_nothing_is_said() -> None:
+    off = DEFAULTS["retrain"]
+    assert parse_settings({"retrain": {}}) == {"retrain": off}
+    assert parse_settings({"retrain": {"after_new_examples": 0, "every_days": 30}}) == {
+        "retrain": off | {"every_days": 30}
+    }
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        True,
+        None,
+        [],
+        {"often": 1},
+        {"after_new_examples": -1},
+        {"after_new_examples": True},
+        {"after_new_examples": "50"},
+        {"after_new_examples": None},
+        {"every_days": 366},
+        {"every_days": 0.5},
+        {"on_drift": 1},
+    ],
+)
+def test_other_retraining_is_refused(value: Any) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse_settings({"retrain": value})
+    assert caught.value.fix

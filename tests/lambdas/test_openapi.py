@@ -10,7 +10,10 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from contracts import request_schemas
 from contracts.errors import ExemplarError
+from contracts.feedback import FeedbackRequest
 from contracts.limits import Limits
+from contracts.manifest import Kind
+from contracts.project_settings import parse_settings
 from contracts.requests import CreateProject, TrainRequest, UploadRequest, parse_rollback
 from deployments.template import Template
 from lambdas import openapi
@@ -231,6 +234,44 @@ PICTURE = {
             {"budget_seconds": 9},
             {"tune": 201},
             {"again": 1},
+            {"with_feedback": False, "as_before": True},
+            {"with_feedback": None},
+            {"as_before": "yes"},
+        ]
+    ]
+    + [
+        (request_schemas.change_project, lambda body, _limits: parse_settings(body), body)
+        for body in [
+            {"approval": True, "retrain": {"every_days": 30}},
+            {"retrain": {}},
+            {"retrain": None},
+            {"retrain": {"every_days": 366}},
+            {"retrain": {"on_drift": 1}},
+            {"retrain": {"often": True}},
+        ]
+    ]
+    + [
+        (
+            request_schemas.give_feedback,
+            lambda body, limits: FeedbackRequest.parse(body, Kind.IMAGE, limits),
+            {"label": "cat", "sha256": "0" * 64} | change,
+        )
+        for change in [
+            {},
+            {"size_bytes": 9, "content_type": "image/png"},
+            {"answered": "dog", "model_version": "m-1", "day": ""},
+            {"answered": None, "model_version": None},
+            {"label": None},
+            {"label": ""},
+            {"sha256": "A" * 64},
+            {"request_id": "r-1"},
+            {"size_bytes": -1},
+            {"size_bytes": 2**40},
+            {"content_type": "t" * 65},
+            {"answered": 5},
+            {"model_version": "../x"},
+            {"day": "yesterday"},
+            {"user": "bob"},
         ]
     ]
     + [
