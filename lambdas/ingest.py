@@ -3,7 +3,7 @@
 import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -23,6 +23,7 @@ from contracts.identity import Project
 from contracts.limits import Limits
 from contracts.manifest import Kind
 from contracts.requests import (
+    AS_BEFORE,
     AnnouncedFile,
     TrainRequest,
     batch_digest,
@@ -33,6 +34,8 @@ from contracts.requests import (
 from contracts.status import Job, JobState
 from contracts.tables import SAMPLE_BYTES, encoding_of, guess_columns
 from lambdas import environment, orchestrator, uploads
+from lambdas.feedback import FeedbackLog
+from lambdas.feedback_upload import FeedbackUpload, with_feedback
 from lambdas.state import ProjectRecord
 
 _ROW_BYTES = 100
@@ -52,16 +55,34 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         return {}
     try:
         project = Project(event["user"], event["project"])
-        job, tables = start(project, TrainRequest.parse(event["request"]))
-        return {"job": job.as_dict()} | ({"tables": tables} if tables else {})
+        body = event["request"]
+        request, is_as_before = TrainRequest.parse(body), bool(body.get(AS_BEFORE))
+        if is_as_before:
+            request = TrainRequest.parse(environment.state().project(project).last_request | body)
+        return start(project, request, is_as_before=is_as_before).as_dict()
     except ExemplarError as error:
         return error.as_dict() | {"http_status": error.http_status}
 
 
-def start(project: Project, request: TrainRequest) -> tuple[Job, list[dict[str, Any]]]:
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A job, how each table of text is read, for the uploader to confirm, and its feedback."""
+
+    job: Job
+    tables: list[dict[str, Any]] = field(default_factory=list)
+    feedback: dict[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The API's answer."""
+        more = {"tables": self.tables, "feedback": self.feedback}
+        return {"job": self.job.as_dict()} | {name: value for name, value in more.items() if value}
+
+
+def start(project: Project, request: TrainRequest, *, is_as_before: bool = False) -> Started:
     """Check an upload and start its job, or return the one that already runs or succeeded.
 
-    With it comes how each table of text will be read, for the uploader to confirm.
+    Labels that come while a job runs do not keep the same request from finding it, unless the
+    request is about them: a training as before, with what is new.
     """
     state = environment.state()
     limits = Limits.from_environment().with_minimum(request.min_per_class)
@@ -69,24 +90,58 @@ def start(project: Project, request: TrainRequest) -> tuple[Job, list[dict[str, 
     request = request.completed(record.kind, record.last_upload)
     if not request.upload:
         raise DataProblem("nothing has been uploaded yet", fix="upload examples, then train")
+    if not is_as_before and (running := _running(record, request)):
+        return Started(running)
     environment.stored_bytes(project.user).check(project)
-    files = uploads.announced_files(
-        environment.s3(), environment.bucket(), project, request.upload, limits
-    )
+    data = _data(record, request, limits)
     tables: list[dict[str, Any]] = []
     if record.kind is Kind.TEXT:
-        tables = _read_beginnings(project, files)
+        tables = _read_beginnings(project, data.files)
     else:
-        check_class_counts(files, record.classes, limits)
-    job = _job_for(record, request, _estimate(request, _examples(files)))
-    if job.state.is_final or job.flow_run_id:
-        return job, tables
-    # The run's id is the job's, so a second call after a crash between these lines is harmless.
-    with state.starting(project.user, "pipeline", job.job_id) as others:
-        run_id = orchestrator.start_pipeline(project, job.job_id, request, others)
-    state.update_job(project, job.job_id, flow_run_id=run_id)
-    state.update_project(project, last_job=job.job_id, last_upload=request.upload)
-    return replace(job, flow_run_id=run_id), tables
+        check_class_counts(data.files, record.classes, limits)
+    chosen = replace(request, upload=data.upload)
+    job = _job_for(record, chosen, _estimate(request, _examples(data.files)))
+    if not (job.state.is_final or job.flow_run_id):
+        uploads.keep_announced(environment.s3(), environment.bucket(), project, request.upload)
+        # The run's id is the job's, so a second call after a crash on the way is harmless.
+        with state.starting(project.user, "pipeline", job.job_id) as others:
+            run_id = orchestrator.start_pipeline(project, job.job_id, chosen, others)
+        state.update_job(project, job.job_id, flow_run_id=run_id)
+        state.update_project(
+            project,
+            last_job=job.job_id,
+            last_upload=request.upload,
+            last_request=request.remembered(),
+        )
+        job = replace(job, flow_run_id=run_id)
+    if data.last:
+        FeedbackLog(state.table, project).mark_learnt(data.last)
+    return Started(job, tables, data.as_dict() if data.examples or data.left_out else {})
+
+
+def _running(record: ProjectRecord, request: TrainRequest) -> Job | None:
+    """The unfinished job of the same request, whatever labels came meanwhile."""
+    if not record.last_job or record.last_request != request.remembered():
+        return None
+    job = environment.state().find_job(record.project, record.last_job)
+    if job is None or job.state.is_final or not job.flow_run_id:
+        return None
+    return job if request.with_feedback or job.upload == request.upload else None
+
+
+def _data(record: ProjectRecord, request: TrainRequest, limits: Limits) -> FeedbackUpload:
+    """What is trained on: the upload, with the labels that were given since."""
+    s3, bucket, project = environment.s3(), environment.bucket(), record.project
+    files = uploads.announced_files(s3, bucket, project, request.upload, limits)
+    if not files:
+        raise DataProblem(
+            f"the list of upload {request.upload!r} is not there, or no longer",
+            fix="upload the same files again; those that are stored are not sent twice",
+        )
+    if not request.with_feedback:
+        return FeedbackUpload(request.upload, files)
+    feedback = FeedbackLog(environment.state().table, project)
+    return with_feedback(s3, bucket, record, feedback, request.upload, files)
 
 
 def _read_beginnings(project: Project, files: list[AnnouncedFile]) -> list[dict[str, Any]]:
@@ -168,7 +223,7 @@ def _from_drop(key: str) -> None:
     except InvalidName:
         return  # a dataset's manifest.json, or a stray file: not for us
     try:
-        job, _ = start(project, _dropped_request(project, upload, key))
+        job = start(project, _dropped_request(project, upload, key)).job
         log.info(json.dumps({"event": "started", "project": project.slug, "job": job.job_id}))
     except ExemplarError as error:
         log.warning(json.dumps({"event": "refused", "key": key} | error.as_dict()))

@@ -56,6 +56,7 @@ class ProjectRecord:
     metrics: dict[str, Any] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)  # that its owner has changed
+    last_request: dict[str, Any] = field(default_factory=dict)  # of the last training
     deletion: str = ""  # id of the receipt, while it is being deleted
 
     def setting(self, name: str) -> Any:
