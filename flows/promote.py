@@ -13,7 +13,7 @@ from tasks.progress import Progress
 from tasks.records import publish_decision, record_release
 from tasks.registry import register
 from tasks.release import release
-from tasks.scoring import score, score_champion
+from tasks.scoring import feedback_of, score, score_champion
 from tasks.settings import settings
 
 
@@ -35,7 +35,8 @@ def promote(
         candidate = score(owner, model_version, dataset_version)
         champion = score_champion(owner, dataset_version)
         rule = Rule(max_bundle_bytes=settings().max_bundle_mib * MIB)
-        decision = approved(owner, decide(candidate, champion, rule), progress, is_draft)
+        decision = decide(candidate, champion, rule, feedback_of(owner, dataset_version))
+        decision = approved(owner, decision, progress, is_draft)
         if decision.promote:
             if candidate.bundle_size_bytes > settings().zip_bundle_mib * MIB:
                 progress.within(stage, 0.3, "packing a large model, which takes some minutes")

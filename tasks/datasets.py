@@ -121,7 +121,7 @@ def prepare_version(
     """Check every example, group duplicates, split; return the prepared dataset version."""
     frozen = storage.read_manifest(project, frozen_version)
     facts = _text_facts(frozen) if frozen.kind is Kind.TEXT else _picture_facts(frozen, progress)
-    previous = _previous(project)
+    previous = earlier_splits(project)
     manifest = preparation.prepare(
         frozen,
         facts,
@@ -151,10 +151,17 @@ def _text_facts(frozen: Manifest) -> preparation.Facts:
     return {sha256: inspect_text(text) for sha256, text in examples.texts(frozen).items()}
 
 
-def _previous(project: Project) -> dict[Split, set[str]]:
-    """What was once held out stays held out, and what was learnt from is held out last."""
-    version = clients.state().project(project).dataset_version
-    known = storage.read_manifest(project, version).examples if version else ()
+def earlier_splits(project: Project) -> dict[Split, set[str]]:
+    """What was once held out stays held out, and what was learnt from is held out last.
+
+    Of the data set before this and of the one that the live model comes from: feedback may have
+    been in that one and not in this.
+    """
+    state = clients.state()
+    record = state.project(project)
+    live = [v for v in state.versions(project) if v.model_version == record.model_version]
+    versions = {record.dataset_version, *(version.dataset_version for version in live)} - {""}
+    known = [e for version in versions for e in storage.read_manifest(project, version).examples]
     return {split: {e.sha256 for e in known if e.split is split} for split in Split}
 
 

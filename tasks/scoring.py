@@ -45,3 +45,9 @@ def score_champion(project: Project, dataset_version: str) -> Evaluation | None:
     if card.classes != storage.read_manifest(project, dataset_version).classes:
         return None  # it answers another question, so it cannot be compared
     return score.fn(project, record.model_version, dataset_version)
+
+
+def feedback_of(project: Project, dataset_version: str) -> frozenset[str]:
+    """Content hashes of the examples that came as feedback, chosen for what a model answered."""
+    manifest = storage.read_manifest(project, dataset_version)
+    return frozenset(example.sha256 for example in manifest.examples if example.is_feedback)

@@ -67,6 +67,22 @@ def test_sweeping_a_tiny_test_is_luck(total: int) -> None:
     assert not decide(scored(total, total), scored(0, total)).promote
 
 
+def test_known_mistakes_alone_do_not_make_a_better_model() -> None:
+    """Right on 20 corrections that the champion was wrong about, and worse on all else."""
+    champion = evaluation([True] * 95 + [False] * 25, model_version="old")
+    corrections = frozenset(champion.sha256s[100:])
+    worse = evaluation([False] * 4 + [True] * 91 + [True] * 3 + [False] * 2 + [True] * 20)
+    assert decide(worse, champion).promote
+    decision = decide(worse, champion, feedback=corrections)
+    assert not decision.promote
+    assert "3 won, 4 lost without the 20 of feedback" in decision.reason
+    equal = evaluation([False] * 3 + [True] * 92 + [True] * 3 + [False] * 2 + [True] * 20)
+    assert decide(equal, champion, feedback=corrections).promote
+    assert len(decide(equal, champion, feedback=frozenset({"f" * 64})).checks) == len(
+        decide(equal, champion).checks
+    )
+
+
 def test_the_version_that_serves_stays_without_a_quarrel() -> None:
     assert decide(scored(9, 10), scored(9, 10)).reason == "kept: this version serves already"
 

@@ -1,6 +1,7 @@
 """From pictures on disk to a prepared manifest."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,21 @@ def test_earlier_test_pictures_stay_in_test(upload: Upload) -> None:
     for seed in range(100, 140):
         upload.add(scene(seed), seed % 2)
     assert kept <= {e.sha256 for e in upload.prepared(previous_test=kept).select(Split.TEST)}
+
+
+def test_feedback_is_drawn_for_the_test_like_any_other_new_example(upload: Upload) -> None:
+    """Else the gate would not see what the feedback is about, and ties keep the champion."""
+    before = upload.prepared()
+    for seed in range(100, 140):
+        added = upload.add(scene(seed), seed % 2)
+        upload.examples[-1] = replace(added, is_feedback=True)
+    test = {e.sha256 for e in before.select(Split.TEST)}
+    learnt = {e.sha256 for e in before.examples} - test
+    after = upload.prepared(previous_test=test, previous_train=learnt)
+    assert Manifest.from_json(after.to_json()) == after
+    drawn = [e for e in after.select(Split.TEST) if e.sha256 not in test]
+    assert len(drawn) == 10
+    assert all(example.is_feedback for example in drawn)
 
 
 def test_sizes_far_from_the_rest_are_flagged_and_used(upload: Upload) -> None:
