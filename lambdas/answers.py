@@ -258,6 +258,30 @@ def _count() -> Schema:
     return {"type": "integer", "minimum": 0}
 
 
+def receipt() -> Schema:
+    """A deletion, under way or done."""
+    fields = {
+        "receipt_id": identifier("Of the deletion."),
+        "project": name(),
+        "started_at": schema.number(),
+        "updated_at": schema.number(),
+        "finished_at": schema.number("0 as long as it is under way."),
+        "swept_again_at": schema.number(),
+        "progress": schema.number("0..1"),
+        "message": schema.text(),
+        "counts": schema.by_name({"type": "integer"}, "How much of what has gone."),
+        "stays": schema.listed(schema.text(), "What is kept elsewhere, and how long."),
+        "failure": {"anyOf": [error()["properties"]["error"], _nothing()]},
+        "is_done": schema.truth("Whether the project is gone."),
+    }
+    return schema.record("Receipt", fields)
+
+
+def receipts() -> Schema:
+    """Newest first."""
+    return schema.record("Receipts", {"receipts": schema.listed(receipt())})
+
+
 def _key() -> Schema:
     return schema.record("", {"key": schema.text("Opens the endpoint; shown once.")})
 

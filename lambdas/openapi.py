@@ -19,6 +19,7 @@ from lambdas.routes.exchange import router
 PARAMETERS: Final[dict[str, Callable[[], Schema]]] = {
     "name": lambda: request_schemas.name() | {"description": "A project's name."},
     "job_id": lambda: request_schemas.identifier("A job's id."),
+    "receipt_id": lambda: request_schemas.identifier("A receipt's id."),
     "version": lambda: request_schemas.identifier("A model version."),
     "sha256": lambda: request_schemas.sha256("An example's."),
 }
@@ -141,6 +142,8 @@ def _refusals(route: Route, told: Description) -> set[int]:
         statuses |= set(_WITH_TOKEN)
     if route.parameters:
         statuses |= {400, 404}
+    if "name" in route.parameters:
+        statuses |= {409}  # the project is being deleted
     if told.body:
         statuses |= {400, 413}
     if told.query:

@@ -2,12 +2,18 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from lambdas import deletion, environment
+from contracts import request_schemas
+from lambdas import answers, deletion, environment
 from lambdas.receipts import Receipts
+from lambdas.routes.description import described
 from lambdas.routes.exchange import answer, caller, project_named, router
 
 
 @router.delete("/v1/projects/<name>")
+@described(
+    answers={200: answers.receipt, 202: answers.receipt},
+    query={"receipt": request_schemas.identifier("Of the deletion to go on with.")},
+)
 def delete_project(name: str) -> Response[str]:
     """Delete a project with everything that belongs to it: 202 until it is gone, then 200.
 
@@ -21,6 +27,7 @@ def delete_project(name: str) -> Response[str]:
 
 
 @router.get("/v1/receipts")
+@described(answers={200: answers.receipts})
 def list_receipts() -> Response[str]:
     """Your deletions, under way and done, newest first."""
     found = Receipts(environment.state().table).receipts(caller())
@@ -28,6 +35,7 @@ def list_receipts() -> Response[str]:
 
 
 @router.get("/v1/receipts/<receipt_id>")
+@described(answers={200: answers.receipt})
 def show_receipt(receipt_id: str) -> Response[str]:
     """One deletion: how far it is, how much of what has gone, and what stays elsewhere."""
     receipt = Receipts(environment.state().table).receipt(caller(), receipt_id)

@@ -59,11 +59,18 @@ def end(project: Project, receipt: str) -> None:
     Receipts(environment.state().table).finish(project.user, receipt, ["this"])
 
 
+FILE = {
+    "class": "cat",
+    "name": "1.png",
+    "size_bytes": 9,
+    "sha256": "0" * 64,
+    "content_type": "image/png",
+}
 CALLS: list[tuple[str, str, Any]] = [
     ("GET", "", None),
     ("PATCH", "", {"approval": True}),
     ("POST", "/key", None),
-    ("POST", "/uploads", {"upload": "u1", "files": []}),
+    ("POST", "/uploads", {"upload": "u1", "files": [FILE]}),
     ("GET", "/jobs", None),
     ("GET", "/jobs/j1", None),
     ("DELETE", "/jobs/j1", None),

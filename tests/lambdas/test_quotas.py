@@ -8,9 +8,11 @@ import pytest
 
 from contracts.errors import QuotaExceeded
 from contracts.identity import Project
+from contracts.manifest import Kind
 from contracts.status import Job, JobState
 from lambdas import environment
 from lambdas.credentials import digest
+from lambdas.state import ProjectRecord
 
 IMAGES = {"kind": "image", "classes": ["cat", "dog"]}
 
@@ -60,6 +62,7 @@ def test_a_deleted_project_makes_room(
 def test_jobs_hold_their_place_until_they_end(user: str) -> None:
     state, held = environment.state(), environment.quotas(user)
     project = Project(user, "p")
+    state.create_project(ProjectRecord(project, Kind.IMAGE, ("cat", "dog")))
     for job in ("j1", "j2"):
         held.take_training(project, job)
         state.create_job(Job(project, job, "u"))
