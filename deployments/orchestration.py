@@ -1,4 +1,4 @@
-"""Prefect's side of the system: pools, blocks, automation and the deployments of prefect.yaml.
+"""Prefect's side of the system: pools, blocks, automations and the deployments of prefect.yaml.
 
 `python -m deployments.orchestration --apply` may be repeated; it changes only what differs.
 `PREFECT_API_URL` says where.
@@ -9,19 +9,17 @@ import json
 import os
 import subprocess
 import sys
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter
-from prefect.client.schemas.objects import FlowRun, State, StateType
-from prefect.events.actions import ChangeFlowRunState
-from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import AwaitingRetry, Crashed
 from prefect_aws import AwsClientParameters, AwsCredentials, S3Bucket
 
 from contracts.errors import ExemplarError
+from deployments.automations import RESUMABLE, save_automations
 from deployments.work_pools import (
     ORCHESTRATION,
     SLOTS,
@@ -33,9 +31,9 @@ from deployments.work_pools import (
 from tasks import clients
 from tasks.settings import settings
 
-RESUMABLE = "resumable"
 BLOCK = "exemplar"
 REAPER = "reap/reap"
+RETRAIN_DUE = "retrain-due/retrain-due"
 
 
 def save_blocks() -> None:
@@ -60,42 +58,9 @@ def save_blocks() -> None:
     ).save(BLOCK, overwrite=True)
 
 
-def resume_automation() -> AutomationCore:
-    """A resumable run whose process was lost is queued again: same run, next attempt."""
-    return AutomationCore(
-        name="resume lost pipelines",
-        description="A crashed pipeline goes on from the last step that ended.",
-        trigger=EventTrigger(
-            expect={"prefect.flow-run.Crashed"},
-            match_related={
-                "prefect.resource.id": f"prefect.tag.{RESUMABLE}",
-                "prefect.resource.role": "tag",
-            },
-            posture=Posture.Reactive,
-            threshold=1,
-            within=timedelta(0),
-        ),
-        actions=[
-            ChangeFlowRunState(
-                state=StateType.SCHEDULED,
-                name="AwaitingRetry",
-                message="its process was lost",
-                force=False,
-            )
-        ],
-    )
-
-
-def save_automation(client: SyncPrefectClient) -> None:
-    """Create it unless one of that name exists."""
-    wanted = resume_automation()
-    if not client.read_automations_by_name(wanted.name):
-        client.create_automation(wanted)
-
-
-def start_reaping(client: SyncPrefectClient) -> None:
-    """Switch the reaper's schedule on: where machines are started, some will be left over."""
-    deployment = client.read_deployment_by_name(REAPER)
+def start_schedules(client: SyncPrefectClient, name: str) -> None:
+    """Switch a deployment's schedules on, which prefect.yaml leaves off."""
+    deployment = client.read_deployment_by_name(name)
     for schedule in deployment.schedules:
         client.update_deployment_schedule(deployment.id, schedule.id, active=True)
 
@@ -166,10 +131,11 @@ def main() -> None:
                 make_way(client, "process" if machines is None else "ec2")
             create_pools(client, machines, slots)
             save_blocks()
-            save_automation(client)
             apply_deployments()
-            if machines is not None:
-                start_reaping(client)
+            save_automations(client)
+            start_schedules(client, RETRAIN_DUE)
+            if machines is not None:  # where they are started, some will be left over
+                start_schedules(client, REAPER)
         for pool in arguments.orphans_of:
             resume_orphans(client, pool)
 

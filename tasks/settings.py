@@ -85,6 +85,11 @@ class Settings(BaseSettings):
     kept_versions: int = Field(5, ge=2, description="Lambda versions kept per project")
 
     @property
+    def ingest_function(self) -> str:
+        """The function that starts pipelines; the stack's template names it so."""
+        return f"{self.stack}-ingest"
+
+    @property
     def max_bundle_mib(self) -> int:
         """Largest bundle that can be served."""
         return self.image_bundle_mib if self.image_builder else self.zip_bundle_mib

@@ -172,7 +172,8 @@ def _set_up_orchestration(supervisor: Supervisor, layout: Layout, outputs: Stack
 
 def _fingerprint(outputs: StackOutputs) -> str:
     """Changes with anything that the deployments are made of."""
-    sources = [services.SOURCE / "prefect.yaml", *sorted((services.SOURCE / "flows").glob("*.py"))]
+    sources = [services.SOURCE / "prefect.yaml", services.SOURCE / "deployments/automations.py"]
+    sources += sorted((services.SOURCE / "flows").glob("*.py"))
     digest = hashlib.sha256(repr((outputs.stack, outputs.bucket, services.SOURCE)).encode())
     for source in sources:
         digest.update(source.read_bytes())
