@@ -19,7 +19,8 @@ from typing import Any, Final
 from contracts.corrections import Correction
 from contracts.errors import LimitExceeded, NotFound, Unavailable
 from contracts.identity import Project
-from lambdas.table import Key, Table
+from lambdas.state import State
+from lambdas.table import GuardFailed, Key
 
 _TRIES: Final = 40  # of 5 ms each at first: dozens of callers at the same moment get through
 _ASKED_SECONDS: Final = 3_600.0  # no more trainings than one an hour are asked for by labels
@@ -69,8 +70,9 @@ class _Change:
 class FeedbackLog:
     """The access patterns of one project's feedback; each changes all of its items or none."""
 
-    def __init__(self, table: Table, project: Project) -> None:
-        self._table = table
+    def __init__(self, state: State, project: Project) -> None:
+        self._state, self._project = state, project
+        self._table = state.table
         self._pk = f"PROJECT#{project.slug}"
 
     def count(self) -> FeedbackCount:
@@ -173,7 +175,10 @@ class FeedbackLog:
     def _apply(
         self, change: Callable[[FeedbackCount], _Change | None]
     ) -> tuple[FeedbackCount, bool]:
-        """Read, change, write; from the beginning if somebody else has written meanwhile."""
+        """Read, change, write; from the beginning if somebody else has written meanwhile.
+
+        Raises `NotFound` and `BeingDeleted` where the project is gone.
+        """
         for attempt in range(_TRIES):
             count = self.count()
             wanted = change(count)
@@ -195,7 +200,12 @@ class FeedbackLog:
         if removed := wanted.removed:
             deletes.append(self._key(removed.number))
             deletes += [] if added else [self._pointer(removed.sha256)]
-        return self._table.write_all(puts, deletes, self._key(), version)
+        try:
+            guard = self._state.guard(self._project)
+            return self._table.write_all(puts, deletes, self._key(), version, guard)
+        except GuardFailed:
+            self._state.project(self._project)
+            return False  # it has been made anew at this very moment
 
     def _key(self, number: int | None = None) -> Key:
         return self._pk, "FEEDBACK" if number is None else f"FEEDBACK#{number:012d}"

@@ -115,7 +115,7 @@ def start(project: Project, request: TrainRequest, *, is_as_before: bool = False
         )
         job = replace(job, flow_run_id=run_id)
     if data.last:
-        FeedbackLog(state.table, project).mark_learnt(data.last)
+        FeedbackLog(state, project).mark_learnt(data.last)
     return Started(job, tables, data.as_dict() if data.examples or data.left_out else {})
 
 
@@ -140,7 +140,7 @@ def _data(record: ProjectRecord, request: TrainRequest, limits: Limits) -> Feedb
         )
     if not request.with_feedback:
         return FeedbackUpload(request.upload, files)
-    feedback = FeedbackLog(environment.state().table, project)
+    feedback = FeedbackLog(environment.state(), project)
     return with_feedback(s3, bucket, record, feedback, request.upload, files)
 
 

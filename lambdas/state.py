@@ -169,6 +169,10 @@ class State(Credentials):
         """Remove the record of a project that is being deleted under this receipt."""
         return self._table.delete_if(_project_key(project), MARK, receipt)
 
+    def guard(self, project: Project) -> Guard:
+        """That a project is there and is not being deleted."""
+        return Guard(_project_key(project), MARK)
+
     def _put_of(
         self, project: Project, key: Key, values: dict[str, Any], *, is_new: bool = False
     ) -> bool:
@@ -177,9 +181,7 @@ class State(Credentials):
         Nothing that is still under way, such as a promotion, may bring back what has been deleted.
         """
         try:
-            return self._table.put_guarded(
-                key, values, Guard(_project_key(project), MARK), is_new=is_new
-            )
+            return self._table.put_guarded(key, values, self.guard(project), is_new=is_new)
         except GuardFailed:
             self.project(project)
             raise Conflict(  # it has been made anew at this very moment

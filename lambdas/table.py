@@ -92,16 +92,19 @@ class Table:
         put: dict[str, Any] = {"TableName": self._name, "Item": _key_item(key) | _to_item(values)}
         if is_new:
             put["ConditionExpression"] = "attribute_not_exists(pk)"
-        check = {
+        check = {"ConditionCheck": self._check(guard)}
+        refusals = self._write_together([{"Put": put}, check])
+        if "ConditionalCheckFailed" in refusals[1:]:
+            raise GuardFailed
+        return "ConditionalCheckFailed" not in refusals
+
+    def _check(self, guard: Guard) -> dict[str, Any]:
+        return {
             "TableName": self._name,
             "Key": _key_item(guard.key),
             "ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(#field)",
             "ExpressionAttributeNames": {"#field": guard.without},
         }
-        refusals = self._write_together([{"Put": put}, {"ConditionCheck": check}])
-        if "ConditionalCheckFailed" in refusals[1:]:
-            raise GuardFailed
-        return "ConditionalCheckFailed" not in refusals
 
     def _write_together(self, items: list[dict[str, Any]]) -> list[str]:
         """Write all or nothing; return what was refused about each, nothing if all was written.
@@ -208,12 +211,18 @@ class Table:
         return [_from_item(item) for item in answer["Items"]]
 
     def write_all(
-        self, puts: Mapping[Key, dict[str, Any]], deletes: Iterable[Key], guard: Key, version: int
+        self,
+        puts: Mapping[Key, dict[str, Any]],
+        deletes: Iterable[Key],
+        counted: Key,
+        version: int,
+        guard: Guard,
     ) -> bool:
-        """All of these writes or none of them: False unless the guard's `version` is as given.
+        """All of these writes or none of them: False unless the counted item's `version` is this.
 
-        The guard is one of the items that are put, with a new version; 0 is that of no item. Who
-        always reads it first and writes it with the rest never loses another's write.
+        That item is one of those that are put, with a new version; 0 is that of no item. Who
+        always reads it first and writes it with the rest never loses another's write. Raises
+        `GuardFailed`.
         """
         condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
         if version:
@@ -224,15 +233,19 @@ class Table:
         writes: list[dict[str, Any]] = [
             {
                 "Put": {"TableName": self._name, "Item": _key_item(key) | _to_item(values)}
-                | (condition if key == guard else {})
+                | (condition if key == counted else {})
             }
             for key, values in puts.items()
         ]
         writes += [{"Delete": {"TableName": self._name, "Key": _key_item(key)}} for key in deletes]
+        check = {"ConditionCheck": self._check(guard)}
         try:
-            self._client.transact_write_items(TransactItems=writes)  # type: ignore[arg-type]
+            self._client.transact_write_items(TransactItems=[*writes, check])  # type: ignore[list-item]
         except ClientError as error:
-            if _has_lost_race(error):
+            codes = _cancellations(error)
+            if codes and codes[-1] == "ConditionalCheckFailed":
+                raise GuardFailed from error
+            if {"None", "ConditionalCheckFailed", "TransactionConflict"} >= set(codes) > {"None"}:
                 return False
             raise
         return True
@@ -329,17 +342,12 @@ def _unless_condition_fails(call: Callable[..., Any], **arguments: Any) -> bool:
     return True
 
 
-def _has_lost_race(error: ClientError) -> bool:
-    """Whether a transaction was cancelled by another write and nothing else."""
+def _cancellations(error: ClientError) -> list[str]:
+    """Why each write of a transaction was not done, `None` where it was the others' fault."""
     if error.response["Error"]["Code"] != "TransactionCanceledException":
-        return False
+        return []
     reasons: Any = error.response.get("CancellationReasons", [])
-    codes = {reason.get("Code") or "None" for reason in reasons}
-    return bool(codes - {"None"}) and codes <= {
-        "None",
-        "ConditionalCheckFailed",
-        "TransactionConflict",
-    }
+    return [reason.get("Code") or "None" for reason in reasons]
 
 
 def _expression(path: str) -> str:

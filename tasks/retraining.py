@@ -7,7 +7,7 @@ from typing import Any
 from prefect import task
 from prefect.logging import get_run_logger
 
-from contracts.errors import ExemplarError, NotFound, Unavailable
+from contracts.errors import BeingDeleted, ExemplarError, NotFound, Unavailable
 from contracts.identity import Project
 from contracts.retraining import Cause, reason_against
 from lambdas.feedback import FeedbackLog
@@ -50,8 +50,8 @@ def due_projects() -> list[tuple[Project, Cause]]:
             cause = next(
                 (c for c in (Cause.LABELS, Cause.SCHEDULE) if not _reason_against(project, c)), None
             )
-        except NotFound:
-            stop_watching(table, project)  # it was deleted
+        except (NotFound, BeingDeleted):
+            stop_watching(table, project)
         else:
             due += [(project, cause)] if cause else []
     return due
@@ -60,7 +60,7 @@ def due_projects() -> list[tuple[Project, Cause]]:
 def _reason_against(project: Project, cause: Cause) -> str:
     state = clients.state()
     record = state.project(project)
-    new = FeedbackLog(state.table, project).count().new
+    new = FeedbackLog(state, project).count().new
     last = state.find_job(project, record.last_job) if record.last_job else None
     if last is None:
         return "it has never been trained"

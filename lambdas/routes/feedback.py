@@ -89,7 +89,7 @@ def take_feedback_back(name: str, sha256: str) -> Response[str]:
 
 
 def _log(project: Project) -> FeedbackLog:
-    return FeedbackLog(environment.state().table, project)
+    return FeedbackLog(environment.state(), project)
 
 
 def _counted(count: FeedbackCount) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+from lambdas.retraining import stop_watching
 from tasks import clients
 from tasks.deletion.tally import Batch, Deletion, in_batches
 from tasks.settings import settings
@@ -77,7 +78,11 @@ def find_record(deletion: Deletion) -> Iterator[Batch]:
 
 def remove_record(deletion: Deletion, _ids: Sequence[str]) -> None:
     """Not that of a project of the same name that was made since."""
-    clients.state().remove_project(deletion.project, deletion.receipt_id)
+    state, project = clients.state(), deletion.project
+    record = state.find_project(project)
+    if record and record.deletion == deletion.receipt_id:
+        stop_watching(state.table, project)
+    state.remove_project(project, deletion.receipt_id)
 
 
 def _partition(deletion: Deletion) -> str:

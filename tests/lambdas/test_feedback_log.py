@@ -5,16 +5,20 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from contracts.errors import LimitExceeded, NotFound
+from contracts.errors import BeingDeleted, LimitExceeded, NotFound
 from contracts.identity import Project
+from contracts.manifest import Kind
 from lambdas import environment
 from lambdas.feedback import Feedback, FeedbackCount, FeedbackLog
+from lambdas.state import ProjectRecord
 
 MOST, MOST_BYTES = 1_000, 10_000
 
 
 def log(name: str) -> FeedbackLog:
-    return FeedbackLog(environment.state().table, Project("ann", name))
+    project = Project("ann", name)
+    environment.state().create_project(ProjectRecord(project, Kind.IMAGE, ("cat", "dog")))
+    return FeedbackLog(environment.state(), project)
 
 
 def given(name: str, label: str = "cat") -> Feedback:
@@ -54,6 +58,18 @@ def test_new_are_those_since_the_last_training() -> None:
     assert numbers(feedback.remove(given("b").sha256)) == (2, 1, 20)
     feedback.mark_learnt(seen)  # an earlier training ends its start late
     assert feedback.count().new == 1
+
+
+def test_a_deleted_project_takes_no_more() -> None:
+    feedback, project = log("going"), Project("ann", "going")
+    put(feedback, "a")
+    environment.state().mark_deletion(project, "receipt")
+    with pytest.raises(BeingDeleted):
+        put(feedback, "b")
+    environment.state().remove_project(project, "receipt")
+    with pytest.raises(NotFound, match="no project 'going'"):
+        put(feedback, "b")
+    assert len(feedback.all()) == 1  # which the deletion removes
 
 
 def test_what_is_not_there_cannot_be_taken_back() -> None:

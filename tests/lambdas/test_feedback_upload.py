@@ -29,7 +29,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def feedback_log(project: Project) -> FeedbackLog:
-    return FeedbackLog(environment.state().table, project)
+    return FeedbackLog(environment.state(), project)
 
 
 def give(project: Project, content: str, label: str) -> None:

@@ -103,7 +103,7 @@ def digest(content: str) -> str:
 
 
 def give(project: Project, count: int) -> None:
-    log = FeedbackLog(clients.state().table, project)
+    log = FeedbackLog(clients.state(), project)
     for number in range(count):
         log.put(Feedback(digest(f"new {number}"), "cat", 10, "image/png"), 100, 10**6)
 

@@ -23,8 +23,10 @@ from contracts import machine_tags
 from contracts.identity import Project
 from contracts.keys import ProjectKeys
 from contracts.manifest import Kind
+from contracts.project_settings import NO_RETRAINING
 from contracts.status import Job
 from flows.delete import delete
+from lambdas.retraining import schedule_kept, watched_projects
 from lambdas.rollback import LIVE
 from lambdas.state import ProjectRecord, ReleaseRecord, VersionRecord
 from tasks import clients
@@ -127,6 +129,8 @@ def _state(project: Project) -> dict[str, int]:
         state.put_version(project, record)
         state.put_release(project, ReleaseRecord(name, "1", at, "ann", "better"))
     state.table.put((f"PROJECT#{project.slug}", "USAGE#2026-11"), {"calls": 7})
+    with schedule_kept(state.table, project, {"retrain": NO_RETRAINING | {"every_days": 30}}):
+        pass
     return {"keys": 2, "jobs": 3, "versions": 3, "releases": 3, "other_records": 1}
 
 
@@ -267,6 +271,7 @@ def look(places: pytest.MonkeyPatch) -> Look:
         found = {
             "record": clients.state().find_project(project) is not None,
             "items": clients.state().table.sort_keys(f"PROJECT#{project.slug}"),
+            "watched": [p for p in watched_projects(clients.state().table) if p == project],
             "objects": _keys_of(project),
             "functions": _function_names(project),
             "logs": _group_names(project),

@@ -13,6 +13,7 @@ from contracts.manifest import Kind
 from contracts.status import Job
 from lambdas import deletion as api
 from lambdas import uploads
+from lambdas.feedback import Feedback, FeedbackLog
 from lambdas.receipts import Receipts
 from lambdas.state import ProjectRecord, ReleaseRecord, VersionRecord
 from tasks import clients
@@ -209,6 +210,7 @@ def test_nothing_under_way_brings_anything_back(places: pytest.MonkeyPatch) -> N
         lambda: state.update_project(project, model_version="m"),
         lambda: state.put_key(project, "xk_x"),
         lambda: state.create_job(Job(project, "j", "u")),
+        lambda: FeedbackLog(state, project).put(Feedback("a" * 64, "cat", 1), 9, 9),
     )
     for write in writes:
         with pytest.raises(BeingDeleted):
