@@ -1,0 +1,213 @@
+"""A deployed system with two users, in which every call would find what it asks for."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from contracts.archive import write_zip
+from contracts.bundle import CARD_FILE
+from contracts.identity import Project
+from contracts.keys import ProjectKeys
+from contracts.manifest import Kind
+from contracts.status import ApprovalState, Job, JobState
+from deployments.deploy import DeploySettings, StackOutputs, deploy
+from deployments.local.embedded import LoopbackSession
+from deployments.packaging import Archive, Builder
+from lambdas.credentials import Credentials
+from lambdas.rollback import LIVE
+from lambdas.state import ProjectRecord, ReleaseRecord, State, VersionRecord
+from models.bundle_writer import write_bundle
+from tasks import bundles
+from tests.emulator_process import emulator, free_port
+from tests.serving.conftest import colour_card, colour_graph
+
+CATS, DOGS = Project("ann", "cats"), Project("bob", "dogs")
+JOB, DATASET = "0123456789abcdef", "d" * 64
+_OFTEN: Any = {"Delay": 0.1, "MaxAttempts": 300}
+# What stands in a path for each of its variable parts.
+VALUES = {"name": CATS.name, "job_id": JOB, "version": "tuned-2"}
+
+
+@dataclass
+class World:
+    """The stack, and what each kind of caller brings along."""
+
+    address: str
+    session: boto3.Session
+    outputs: StackOutputs
+    tokens: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
+    endpoint: str = ""
+
+    @property
+    def api(self) -> str:
+        return f"{self.address}/_aws/execute-api/{self.outputs.api_id}/$default"
+
+    @property
+    def state(self) -> State:
+        return State(self.session.client("dynamodb"), self.outputs.table)
+
+    def stored(self) -> dict[str, Any]:
+        """Everything in the bucket and the table, and what the endpoint's alias points to."""
+        s3, found = self.session.client("s3"), {}
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=self.outputs.bucket):
+            found |= {entry["Key"]: entry["ETag"] for entry in page.get("Contents", [])}
+        scan = self.session.client("dynamodb").get_paginator("scan")
+        for page in scan.paginate(TableName=self.outputs.table, ConsistentRead=True):
+            found |= {f"{item['pk']['S']} {item['sk']['S']}": item for item in page["Items"]}
+        functions = self.session.client("lambda")
+        name = CATS.function_name(self.outputs.stack)
+        alias = functions.get_alias(FunctionName=name, Name=LIVE)
+        return found | {"live": alias["FunctionVersion"]}
+
+
+@contextmanager
+def world(folder: Path) -> Iterator[World]:
+    """Deploy the real control functions; the layer is what this environment has installed."""
+    port = free_port()
+    with emulator(folder, port), _workflow_server() as workflows, pytest.MonkeyPatch.context() as p:
+        layer = folder / "layer.zip"
+        archive = Archive(layer, write_zip([("python/shared.py", b"")], layer))
+        p.setattr(Builder, "inference_layer", lambda self: archive)
+        address = f"http://127.0.0.1:{port}"
+        session = LoopbackSession(address)
+        outputs = deploy(DeploySettings(folder / "zips", workflows, stack="access"), session)
+        made = World(address, session, outputs)
+        _fill(made, folder)
+        yield made
+
+
+def _fill(world: World, folder: Path) -> None:
+    for project in (CATS, DOGS):
+        world.state.create_project(ProjectRecord(project, Kind.IMAGE, ("cat", "dog")))
+    _give_tokens(world)
+    _give_job(world)
+    world.endpoint = _serve(world, folder)
+    _give_versions(world)
+    credentials = Credentials(world.state.table)
+    world.keys = {"taken back": "xk_old", "another project's": "xk_dogs", "own": "xk_new"}
+    credentials.put_key(CATS, world.keys["taken back"])
+    credentials.put_key(CATS, world.keys["own"])
+    credentials.put_key(DOGS, world.keys["another project's"])
+
+
+def _give_tokens(world: World) -> None:
+    accounts, soon = world.state.accounts, time.time() + 3_600
+    for user in ("ann", "bob"):
+        accounts.add(user)
+    accounts.issue("ann", "xt_old", soon)
+    accounts.rotate("ann", "xt_ann", soon)
+    accounts.issue("ann", "xt_expired", time.time() - 1)
+    accounts.issue("bob", "xt_bob", soon)
+    world.tokens = {
+        "unknown": "xt_unknown",
+        "expired": "xt_expired",
+        "taken back": "xt_old",
+        "another user's": "xt_bob",
+        "own": "xt_ann",
+    }
+
+
+def _give_job(world: World) -> None:
+    """One that waits for approval, and whose tuned model has been scored."""
+    job = Job(
+        project=CATS,
+        job_id=JOB,
+        upload="u1",
+        state=JobState.RUNNING,
+        approval={"state": ApprovalState.WAITING, "flow_run_id": "run-1"},
+    )
+    assert world.state.create_job(job)
+    keys, s3 = ProjectKeys(CATS), world.session.client("s3")
+    for version in ("draft-1", "tuned-2"):
+        for key in (keys.bundle(version, CARD_FILE), keys.evaluation(version, DATASET)):
+            s3.put_object(Bucket=world.outputs.bucket, Key=key, Body=b"{}")
+
+
+def _serve(world: World, folder: Path) -> str:
+    """Two versions of the real inference function behind a function URL."""
+    write_bundle(folder / "bundle", colour_card(rejection_threshold=-0.5), colour_graph())
+    functions, name = world.session.client("lambda"), CATS.function_name(world.outputs.stack)
+    with bundles.function_zip(folder / "bundle") as archive:
+        functions.create_function(
+            FunctionName=name,
+            Runtime="python3.12",
+            Role=world.outputs.inference_role_arn,
+            Handler="lambdas.predict.handler",
+            Code={"ZipFile": archive.read_bytes()},
+            Timeout=30,
+            Environment={
+                "Variables": {
+                    "EXEMPLAR_TABLE": world.outputs.table,
+                    "EXEMPLAR_USER": CATS.user,
+                    "EXEMPLAR_PROJECT": CATS.name,
+                }
+            },
+        )
+    updated = functions.get_waiter("function_updated_v2")
+    for number in ("1", "2"):
+        updated.wait(FunctionName=name, WaiterConfig=_OFTEN)
+        functions.update_function_configuration(FunctionName=name, Description=number)
+        updated.wait(FunctionName=name, WaiterConfig=_OFTEN)
+        assert functions.publish_version(FunctionName=name)["Version"] == number
+    functions.create_alias(FunctionName=name, Name=LIVE, FunctionVersion="2")
+    url = functions.create_function_url_config(FunctionName=name, Qualifier=LIVE, AuthType="NONE")[
+        "FunctionUrl"
+    ]
+    url_id = url.partition("://")[2].partition(".")[0]
+    return f"{world.address}/_aws/lambda-url/{url_id}"
+
+
+def _give_versions(world: World) -> None:
+    state, live = world.state, "tuned-2"
+    for number, name in (("1", "draft-1"), ("2", live)):
+        at = 1_000.0 + int(number)
+        state.put_version(CATS, VersionRecord(name, number, DATASET, JOB, at, "ann", "better", 0.9))
+        state.put_release(CATS, ReleaseRecord(name, number, at, "ann", "better"))
+    state.update_project(
+        CATS,
+        model_version=live,
+        lambda_version="2",
+        dataset_version=DATASET,
+        endpoint=world.endpoint,
+        last_job=JOB,
+    )
+
+
+@contextmanager
+def _workflow_server() -> Iterator[str]:
+    """Stands in for Prefect, which takes whatever it is asked; what it does is tested elsewhere."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            found: Any = [] if self.path.endswith("/filter") else {"id": "x", "status": "ACCEPT"}
+            body = json.dumps(found).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = answer  # noqa: N815
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/api"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
