@@ -19,6 +19,9 @@ _SHA256 = re.compile(SHA256_PATTERN)
 # Letters and symbols by their category, but drawn as nothing.
 _BLANK = "\u115f\u1160\u2800\u3164\uffa0"
 
+_JOINERS = "\u200c\u200d"
+_NEVER_JOINED = ("LATIN ", "GREEK ", "CYRILLIC ")
+
 FUNCTION_NAME_MAX = 64  # AWS Lambda's limit
 ROLE_NAME_MAX = 64  # IAM's
 CLASS_NAME_MAX = 64
@@ -122,7 +125,11 @@ def class_name(value: str) -> str:
     # Cc control, Cf format (bidi overrides among them), Cs surrogates, Zl/Zp line separators.
     # Zero-width joiners are format characters that emoji and several scripts need.
     bad = [c for c in name if unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"}]
-    bad += [c for c in name if unicodedata.category(c) == "Cf" and c not in "\u200c\u200d"]
+    bad += [
+        c
+        for before, c in zip(" " + name, name, strict=False)
+        if unicodedata.category(c) == "Cf" and not (c in _JOINERS and _joins(before))
+    ]
     if bad:
         raise InvalidName(
             f"class name {quoted(value)} holds the invisible character U+{ord(bad[0]):04X}",
@@ -133,3 +140,9 @@ def class_name(value: str) -> str:
             f"class name {quoted(value)} shows nothing on a screen", fix="give a name such as 'cat'"
         )
     return name
+
+
+def _joins(before: str) -> bool:
+    """Whether a joiner means anything behind a character; else two names would look the same."""
+    is_fit = unicodedata.category(before)[0] in "LMS"
+    return is_fit and not unicodedata.name(before, "").startswith(_NEVER_JOINED)

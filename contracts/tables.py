@@ -18,6 +18,7 @@ from contracts.errors import DataProblem
 
 SAMPLE_BYTES: Final = 65_536
 MAX_LINE_CHARACTERS: Final = 2**20
+_MAX_BLANK: Final = 1_000_000  # lines; each takes time although it is no row
 _SAMPLE_ROWS: Final = 500
 _CSV, _TSV, _LINES = "text/csv", "text/tab-separated-values", "text/plain"
 TABLE_TYPES: Final = (_CSV, _TSV, _LINES)  # a table, a table, and one text on each line
@@ -164,7 +165,7 @@ def read_rows(stream: TextIO, columns: Columns) -> Iterator[Row]:
             yield _checked(number, text.strip(), "", None)
         return
     reader = csv.reader(_lines(stream), delimiter=columns.delimiter)
-    is_header = columns.has_header
+    is_header, blank = columns.has_header, 0
     while True:
         line = reader.line_num + 1
         try:
@@ -175,7 +176,11 @@ def read_rows(stream: TextIO, columns: Columns) -> Iterator[Row]:
             yield Row(line, "", problem=f"the row cannot be read ({error}): look at its quotes")
             continue
         if is_header or not cells:
-            is_header = is_header and not cells
+            is_header, blank = is_header and not cells, blank + 1
+            if blank > _MAX_BLANK:
+                raise DataProblem(
+                    f"more than {_MAX_BLANK:,} lines are empty: is this a table?", fix=_FORM_FIX
+                )
             continue
         yield _row(line, cells, columns)
 
@@ -294,7 +299,7 @@ def _asked(column: str, head: Sequence[str], option: str) -> int | None:
     for index, name in enumerate(head):
         if name.casefold() == column.casefold():
             return index
-    if column.isdigit() and 1 <= int(column) <= len(head):
+    if column.isdecimal() and 1 <= int(column) <= len(head):  # '²' is a digit, too
         return int(column) - 1
     raise DataProblem(
         f"{option} {column[:64]!r} is none of the columns {', '.join(map(repr, head[:10]))[:300]}",

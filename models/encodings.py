@@ -25,15 +25,17 @@ def encoding_of_file(path: Path) -> str:
             return first_guess  # its byte order mark says so
         stream.seek(0)
         good, bad, judged = 0, 0, bytearray()
-        while line := stream.readline(SAMPLE_BYTES):
-            if line.isascii():
+        while block := stream.read(SAMPLE_BYTES):
+            block += stream.readline(SAMPLE_BYTES)
+            if block.isascii():  # not line by line: a table may have a hundred million
                 continue
-            if _is_utf8(line):
-                good += 1
-            else:
-                bad += 1
-                if len(judged) < _JUDGED_BYTES:
-                    judged += line
+            for line in block.splitlines(keepends=True):
+                if _is_utf8(line):
+                    good += not line.isascii()
+                else:
+                    bad += 1
+                    if len(judged) < _JUDGED_BYTES:
+                        judged += line
     if not bad or good >= _UTF8_SHARE * (good + bad):
         return "utf-8"
     best = from_bytes(bytes(judged), cp_isolation=list(_COMMON)).best()

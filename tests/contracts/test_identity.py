@@ -111,7 +111,21 @@ def test_class_names_have_one_stored_form(text: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["cat", "🐈", "👩‍🚀", "❤️", "हिन्दी", "می‌خواهم", "<img onerror>", "../x", "日本 語", "a/b"],
+    [
+        "cat",
+        "🐈",
+        "👩‍🚀",
+        "❤️",
+        "हिन्दी",
+        "می‌خواهم",
+        "❤️‍🔥",
+        "👩🏽‍🚀",
+        "ന്‍",
+        "<img onerror>",
+        "../x",
+        "日本 語",
+        "a/b",
+    ],
 )
 def test_every_script_is_welcome(name: str) -> None:
     assert class_name(name) == unicodedata.normalize("NFC", name)
@@ -132,6 +146,11 @@ def test_every_script_is_welcome(name: str) -> None:
         "a\u2028b",
         "\ud800",
         "\u200d",
+        "cat\u200d",
+        "c\u200cat",
+        "кот\u200d",
+        "\u200dcat",
+        "می\u200c\u200cخواهم",
         "\u3164",
         "\ufe0f",
         "x" * 65,

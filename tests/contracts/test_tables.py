@@ -76,6 +76,13 @@ def test_columns_can_be_given_by_name_or_number() -> None:
         guess(text, label_column="colour")
 
 
+@pytest.mark.parametrize("column", ["²", "0", "3", "-1", "1.0", "9" * 128, "\0", "𝟣𝟤"])
+def test_a_column_that_is_not_there_is_told(column: str) -> None:
+    with pytest.raises(DataProblem, match="none of the columns") as told:
+        guess("a,b\n" + BODY, text_column=column)
+    assert told.value.fix
+
+
 def test_a_split_column_is_honoured() -> None:
     data = b"text,label,split\na,x,train\nb,y,test\nc,x,\n"
     columns = guess_columns(data, Hints(), "utf-8", is_whole=True)
@@ -173,6 +180,14 @@ def test_a_quote_that_never_ends_costs_its_rows_only() -> None:
 def test_an_endless_line_ends_the_reading() -> None:
     with pytest.raises(DataProblem, match="line 2 has more than"):
         rows(b"fine,a\n" + b"x" * (MAX_LINE_CHARACTERS + 1), PLAIN)
+
+
+def test_empty_lines_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are no rows, so no limit of rows ends them."""
+    monkeypatch.setattr("contracts.tables._MAX_BLANK", 100)
+    assert len(rows(b"\n" * 90 + b"a,b\n", PLAIN)) == 1
+    with pytest.raises(DataProblem, match="lines are empty"):
+        rows(b"\n" * 101, PLAIN)
 
 
 @pytest.mark.parametrize(
