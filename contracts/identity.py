@@ -20,6 +20,8 @@ _SHA256 = re.compile(SHA256_PATTERN)
 _BLANK = "\u115f\u1160\u2800\u3164\uffa0"
 
 _JOINERS = "\u200c\u200d"
+# Control, format (bidi overrides among them), surrogates, line separators.
+_UNSHOWN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _NEVER_JOINED = ("LATIN ", "GREEK ", "CYRILLIC ")
 
 FUNCTION_NAME_MAX = 64  # AWS Lambda's limit
@@ -109,6 +111,13 @@ def sha256_hex(value: str) -> str:
     return value
 
 
+def shown_name(value: str) -> str:
+    """A file's name with what cannot be shown or encoded replaced: it is data and never a path."""
+    return "".join(
+        "\ufffd" if unicodedata.category(c) in _UNSHOWN and c not in _JOINERS else c for c in value
+    )
+
+
 def class_name(value: str) -> str:
     """Return a class name in its one stored form: NFC, trimmed, 1 to 64 printable characters.
 
@@ -122,13 +131,11 @@ def class_name(value: str) -> str:
             f"class name {quoted(value)} has {len(name)} characters, it may have 1 to 64",
             fix="shorten the name",
         )
-    # Cc control, Cf format (bidi overrides among them), Cs surrogates, Zl/Zp line separators.
     # Zero-width joiners are format characters that emoji and several scripts need.
-    bad = [c for c in name if unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"}]
-    bad += [
+    bad = [
         c
         for before, c in zip(" " + name, name, strict=False)
-        if unicodedata.category(c) == "Cf" and not (c in _JOINERS and _joins(before))
+        if unicodedata.category(c) in _UNSHOWN and not (c in _JOINERS and _joins(before))
     ]
     if bad:
         raise InvalidName(

@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 
 from contracts.errors import DataProblem, InvalidRequest, LimitExceeded
 from contracts.hub_names import hub_id, is_hub_model
-from contracts.identity import Project, class_name, identifier, sha256_hex
+from contracts.identity import Project, class_name, identifier, sha256_hex, shown_name
 from contracts.limits import Limits
 from contracts.manifest import Kind, Split
 from contracts.tables import TABLE_TYPES, Hints
@@ -200,7 +200,7 @@ class AnnouncedFile:
             )
         return cls(
             class_name=_class_of(data, is_table),
-            name=name,
+            name=shown_name(name),
             size_bytes=_integer(size, f"size_bytes of {name!r}", limits.min_file_bytes, _SIZE_MAX),
             sha256=sha256_hex(data["sha256"]),
             content_type=content_type,

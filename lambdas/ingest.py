@@ -146,12 +146,14 @@ def _data(record: ProjectRecord, request: TrainRequest, limits: Limits) -> Feedb
 
 def _read_beginnings(project: Project, files: list[AnnouncedFile]) -> list[dict[str, Any]]:
     """Find the columns of each table; raises `DataProblem` naming what cannot be read."""
+
+    def read(file: AnnouncedFile) -> dict[str, Any]:
+        columns = _columns(file, _beginning(project, file))
+        return {"name": file.name, "class": file.class_name or None, "columns": columns}
+
+    # Each beginning is forgotten by the thread that has read it: thousands would fill the memory.
     with ThreadPoolExecutor(8) as pool:
-        samples = pool.map(lambda file: _beginning(project, file), files)
-        return [
-            {"name": file.name, "class": file.class_name or None, "columns": _columns(file, sample)}
-            for file, sample in zip(files, samples, strict=True)
-        ]
+        return list(pool.map(read, files))
 
 
 def _columns(file: AnnouncedFile, sample: bytes) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from contracts.manifest import Flag, Manifest
 from tasks import clients
 from tasks.settings import settings
 
+_CHUNK_BYTES = 2**20
+
 OnProgress = Callable[[float], None]
 
 
@@ -142,15 +144,34 @@ def fetch_examples(
     return problems
 
 
+class _WrongContent(Exception):
+    """An object that does not have the hash that it is called by."""
+
+
 def _fetch_example(project: Project, sha256: str) -> Flag | None:
     key = ProjectKeys(project).object(sha256)
     try:
-        data = get(key)
-    except NotFound:
-        return Flag.MISSING
-    if hashlib.sha256(data).hexdigest() != sha256:
+        _fetch_verified(key, sha256, local_path(project, sha256))
+    except ClientError as error:
+        if _is_missing(error, key):
+            return Flag.MISSING
+        raise
+    except _WrongContent:
         clients.s3().delete_object(Bucket=settings().bucket, Key=key)
         return Flag.WRONG_CONTENT
-    with replacing(local_path(project, sha256)) as partial:
-        partial.write_bytes(data)
     return None
+
+
+def _fetch_verified(key: str, sha256: str, target: Path) -> None:
+    """Straight to disk: as many tables as there are threads would not fit into memory."""
+    body, digest = (
+        clients.s3().get_object(Bucket=settings().bucket, Key=key)["Body"],
+        hashlib.sha256(),
+    )
+    with replacing(target) as partial:
+        with partial.open("wb") as file:
+            for chunk in body.iter_chunks(_CHUNK_BYTES):
+                digest.update(chunk)
+                file.write(chunk)
+        if digest.hexdigest() != sha256:
+            raise _WrongContent

@@ -27,6 +27,23 @@ def test_a_table_needs_no_class_and_a_picture_does() -> None:
         AnnouncedFile.parse(file(content_type="image/png"), LIMITS)
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("../../etc/passwd", "../../etc/passwd"),
+        ("a\nb\0c.png", "a�b�c.png"),
+        ("\x1b[2J.png", "�[2J.png"),
+        ("\u202egnp.exe", "�gnp.exe"),
+        ("caf\udce9", "caf�"),
+        ("👩\u200d🚀.png", "👩\u200d🚀.png"),
+    ],
+)
+def test_a_files_name_is_kept_as_it_can_be_shown(name: str, shown: str) -> None:
+    announced = AnnouncedFile.parse(file(name=name), LIMITS)
+    assert announced.name == shown
+    assert AnnouncedFile.parse(announced.as_dict(), LIMITS) == announced
+
+
 def test_columns_come_along() -> None:
     table = AnnouncedFile.parse(file(text_column="Message", label_column="2"), LIMITS)
     assert AnnouncedFile.parse(table.as_dict(), LIMITS) == table

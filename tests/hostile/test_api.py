@@ -1,0 +1,38 @@
+"""The control API bears whatever is sent to it."""
+
+import io
+import json
+from collections import Counter
+from functools import cache
+from typing import Any
+
+import pytest
+
+from lambdas import environment, ingest
+from tests.hostile.api_calls import hostile_calls, text
+
+
+class InProcess:
+    """The function that starts trainings, which no test of the API deploys."""
+
+    def invoke(self, *, FunctionName: str, Payload: str) -> dict[str, Any]:  # noqa: N803 - AWS's
+        answer = ingest.handler(json.loads(Payload), None)
+        return {"Payload": io.BytesIO(json.dumps(answer).encode())}
+
+
+def test_no_call_fails_unexpectedly(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "functions", cache(InProcess))
+    project = "hostile-api"
+    body = {"name": project, "kind": "image", "classes": ["cat", "dog"]}
+    assert call("POST", "/v1/projects", body)[0] == 201
+    seen = Counter[int]()
+    for one in hostile_calls(project, 300):
+        status, answer = call(one.method, one.path, text(one.body) or "{}")
+        seen[status] += 1
+        json.dumps(answer, ensure_ascii=False).encode()
+        if status >= 400:
+            error = answer["error"]
+            assert status < 500, (one, error)
+            assert error["message"], (one, error)
+            assert error["fix"], (one, error)
+    assert {200, 400, 404, 422} <= set(seen), seen
