@@ -137,7 +137,8 @@ def expiry_tag(key: str) -> str:
     """
     parts = key.split("/")
     folder = parts[3] if len(parts) > 4 and parts[0] == "users" else ""
-    return {"checkpoints": "expires=checkpoint", "inbox": "expires=inbox"}.get(folder, "")
+    tags = {"checkpoints": "checkpoint", "inbox": "inbox", "requests": "request"}
+    return f"expires={tags[folder]}" if folder in tags else ""
 
 
 def weights(filename: str) -> str:

@@ -44,12 +44,29 @@ def _count(name: str, values: Mapping[str, Any], key: str, high: int) -> int:
     return value
 
 
+def _share(name: str, value: Any) -> bool | float:
+    """A switch that can also be on for a share of the requests."""
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise InvalidRequest(
+            f"{name} is {str(value)[:80]!r}, it must be true, false or a share from 0 to 1",
+            fix=f'send {{"{name}": true}}, or {{"{name}": 0.1}} for one request in ten',
+        )
+    return float(value)
+
+
 # Each takes the setting's name and the value that was sent, and raises `InvalidRequest`.
 PARSERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "approval": _switch,  # whether a person confirms before a better model is released
     "retrain": _retraining,  # after so many new examples, on drift, and every so many days
+    "log_requests": _share,  # whether what is asked of the endpoint is kept for a while
 }
-DEFAULTS: Final[Mapping[str, Any]] = {"approval": False, "retrain": NO_RETRAINING}
+DEFAULTS: Final[Mapping[str, Any]] = {
+    "approval": False,
+    "retrain": NO_RETRAINING,
+    "log_requests": False,
+}
 
 
 def parse_settings(body: Mapping[str, Any]) -> dict[str, Any]:

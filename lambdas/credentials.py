@@ -29,6 +29,10 @@ class Credentials:
         """Take back one key; removing an absent one changes nothing."""
         self._table.remove_from_set(_key(project), "hashes", {digest(key)})
 
+    def put_log_share(self, project: Project, share: float) -> None:
+        """Let the endpoint keep this share of its requests; it reads this within a minute."""
+        self._table.assign(_key(project), {"log_share": share})
+
     def remove_keys(self, project: Project) -> None:
         """Close the endpoint for everybody."""
         self._table.delete(_key(project))

@@ -4,14 +4,17 @@ A function is either a zip or an image for its whole life. So the project's func
 alias people use, stays a zip, and releasing a large model publishes a version that forwards.
 """
 
+import itertools
 import json
 import logging
 import os
+import time
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from contracts.errors import ExemplarError, Unavailable
-from lambdas.function_url import response
+from contracts.request_line import RequestLine
+from lambdas.function_url import is_trial, response
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -21,6 +24,8 @@ WAIT = "EXEMPLAR_FORWARD_SECONDS"
 
 log = logging.getLogger(__name__)
 log.setLevel(logging.INFO)
+
+_calls = itertools.count()  # of this container
 
 
 @cache
@@ -36,14 +41,25 @@ def _functions() -> "LambdaClient":
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """The other function's answer, which also checks the key; its failures become errors here."""
+    started, is_cold = time.perf_counter(), next(_calls) == 0
+    request_id = getattr(context, "aws_request_id", "") or ""
     try:
-        return _forwarded(event)
+        answer = _forwarded(event)
     except ExemplarError as error:
-        body = error.as_dict() | {
-            "request_id": getattr(context, "aws_request_id", "") or "",
-            "model_version": "",
-        }
-        return body if "requestContext" not in event else response(error.http_status, body)
+        body = error.as_dict() | {"request_id": request_id, "model_version": ""}
+        answer = body if "requestContext" not in event else response(error.http_status, body)
+    flags = {"is_cold": is_cold, "is_trial": is_trial(event, context), "is_forwarded": True}
+    status, body = _as_seen(answer)
+    line = RequestLine.of(request_id, status, time.perf_counter() - started, body, **flags)
+    log.info(line.to_json())
+    return answer
+
+
+def _as_seen(answer: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """Status and document of an answer; that to a direct call names no status."""
+    if "statusCode" in answer:
+        return answer["statusCode"], json.loads(answer["body"])
+    return 500 if "error" in answer else 200, answer
 
 
 def _forwarded(event: dict[str, Any]) -> dict[str, Any]:

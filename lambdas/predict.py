@@ -1,5 +1,6 @@
 """A project's endpoint: load once, then decode, predict and encode per request."""
 
+import itertools
 import json
 import logging
 import os
@@ -10,21 +11,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from contracts.errors import ExemplarError, InvalidRequest, LimitExceeded, NotFound
+from contracts.http_event import part_of
 from contracts.identity import Project
-from lambdas.function_url import response
+from contracts.keys import ProjectKeys, expiry_tag
+from contracts.request_line import RequestLine
+from lambdas.function_url import is_trial, key_of, response
+from lambdas.request_log import RequestLog
 from serving.access import KeyCheck
 from serving.predictor import Predictor
-from serving.request import header_of, part_of, question_of
+from serving.request import question_of
 from serving.time_limit import SHARE, time_limit
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
 
 BUNDLE = Path(__file__).parent.parent / "bundle"
 _MAX_ANSWER_BYTES: Final = 5 * 2**20  # Lambda sends six
 
 log = logging.getLogger(__name__)
 log.setLevel(logging.INFO)
+
+_calls = itertools.count()  # of this container
 
 
 @cache
@@ -36,14 +44,33 @@ def predictor() -> Predictor:
 @cache
 def key_check() -> KeyCheck:
     """One per container."""
-    project = Project(os.environ["EXEMPLAR_USER"], os.environ["EXEMPLAR_PROJECT"])
-    key = {"pk": {"S": f"PROJECT#{project.slug}"}, "sk": {"S": "KEYS"}}
+    return KeyCheck(lambda: frozenset(_keys_item().get("hashes", {}).get("SS", [])))
 
-    def read() -> frozenset[str]:
-        answer = _table().get_item(TableName=os.environ["EXEMPLAR_TABLE"], Key=key)
-        return frozenset(answer.get("Item", {}).get("hashes", {}).get("SS", []))
 
-    return KeyCheck(read)
+@cache
+def request_log() -> RequestLog:
+    """One per container."""
+
+    def put(key: str, data: bytes) -> None:
+        bucket, tag = os.environ["EXEMPLAR_BUCKET"], expiry_tag(key)
+        _bucket().put_object(
+            Bucket=bucket, Key=key, Body=data, ContentType="application/json", Tagging=tag
+        )
+
+    return RequestLog(ProjectKeys(_project()), put, _keys_item)
+
+
+def _project() -> Project:
+    return Project(os.environ["EXEMPLAR_USER"], os.environ["EXEMPLAR_PROJECT"])
+
+
+def _keys_item() -> dict[str, Any]:
+    """Who may ask, and what else the owner has set for the endpoint."""
+    key = {"pk": {"S": f"PROJECT#{_project().slug}"}, "sk": {"S": "KEYS"}}
+    answer = _table().get_item(TableName=os.environ["EXEMPLAR_TABLE"], Key=key)
+    item: dict[str, Any] = dict(answer.get("Item", {}))
+    request_log().learn(float(item.get("log_share", {}).get("N", 0)))
+    return item
 
 
 @cache
@@ -58,18 +85,36 @@ def _table() -> "DynamoDBClient":
     )
 
 
+@cache
+def _bucket() -> "S3Client":
+    import boto3
+    from botocore.config import Config
+
+    # An answer waits for this, so there is one try, and it may not take long.
+    addressing: Any = "path" if os.environ.get("AWS_ENDPOINT_URL") else "auto"
+    config = Config(
+        connect_timeout=0.3,
+        read_timeout=0.7,
+        retries={"total_max_attempts": 1},
+        s3={"addressing_style": addressing},
+    )
+    return boto3.client("s3", config=config)
+
+
 def handler(event: Any, context: Any) -> dict[str, Any]:
     """Function URL event to response; a direct call, which IAM has let through, gets the document.
 
     Every answer carries `model_version` and `request_id`.
     """
-    started = time.perf_counter()
+    started, is_cold = time.perf_counter(), next(_calls) == 0
     request_id = getattr(context, "aws_request_id", "") or ""
+    trial = False
     try:
         if not isinstance(event, dict):
             raise InvalidRequest("the event is no JSON object", fix='send {"image_base64": "..."}')
+        trial = is_trial(event, context)
         with time_limit(_seconds(context)):
-            status, body = 200, _answer(event)
+            status, body = 200, _answer(event, "" if trial else request_id)
     except ExemplarError as error:
         status, body = error.http_status, error.as_dict()
     except Exception:
@@ -77,7 +122,9 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
         hidden = ExemplarError("the prediction failed", fix="try again; report it if it stays so")
         status, body = 500, hidden.as_dict()
     body |= {"request_id": request_id, "model_version": _version()}
-    _log_line(request_id, status, body, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    line = RequestLine.of(request_id, status, seconds, body, is_cold=is_cold, is_trial=trial)
+    log.info(line.to_json())
     return response(status, body) if _is_over_http(event) else body
 
 
@@ -91,7 +138,7 @@ def _seconds(context: Any) -> float | None:
     return None if left is None else left() / 1_000 * SHARE
 
 
-def _answer(event: Mapping[str, Any]) -> dict[str, Any]:
+def _answer(event: Mapping[str, Any], kept_as: str) -> dict[str, Any]:
     http = part_of(part_of(event, "requestContext"), "http")
     if http.get("method") == "GET":
         if event.get("rawPath", "/") in {"/", "/health"}:
@@ -99,7 +146,7 @@ def _answer(event: Mapping[str, Any]) -> dict[str, Any]:
             return {"status": "ok"}
         raise NotFound("there is nothing here", fix="POST an example to /")
     if "requestContext" in event:
-        key_check().check(_key(event))
+        key_check().check(key_of(event))
     question = question_of(event, predictor().card.kind)
     answers: list[dict[str, Any]] = [
         {"label": prediction.label, "probabilities": prediction.probabilities}
@@ -110,10 +157,12 @@ def _answer(event: Mapping[str, Any]) -> dict[str, Any]:
 
         found = explain(predictor(), question.examples[0], question.explained)
         answers[0]["explanation"] = found.as_dict()
-    if not question.is_list:
-        return answers[0]
-    _check_size(answers)
-    return {"predictions": answers}
+    if question.is_list:
+        _check_size(answers)
+    body = {"predictions": answers} if question.is_list else answers[0]
+    if kept_as:
+        request_log().keep(kept_as, question, body | {"model_version": _version()})
+    return body
 
 
 def _check_size(answers: list[dict[str, Any]]) -> None:
@@ -127,22 +176,8 @@ def _check_size(answers: list[dict[str, Any]]) -> None:
         )
 
 
-def _key(event: Mapping[str, Any]) -> str:
-    scheme, _, token = header_of(event, "authorization").partition(" ")
-    bearer = token.strip() if scheme.lower() == "bearer" else ""
-    return header_of(event, "x-api-key") or bearer
-
-
 def _version() -> str:
     try:
         return predictor().card.model_version
     except ExemplarError:
         return ""
-
-
-def _log_line(request_id: str, status: int, body: dict[str, Any], seconds: float) -> None:
-    line = {"request_id": request_id, "status": status, "ms": round(seconds * 1_000, 1)}
-    line |= {"model_version": body["model_version"], "label": body.get("label")}
-    if "predictions" in body:
-        line["texts"] = len(body["predictions"])
-    log.info(json.dumps(line, ensure_ascii=False))

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from contracts import strict_json
 from contracts.errors import InvalidRequest, LimitExceeded, UnsupportedType
+from contracts.http_event import EVENT_FIX, header_of, part_of
 from contracts.manifest import Kind
 from serving.forms import first_file
 
@@ -17,7 +18,6 @@ MAX_TEXTS: Final = 100  # in one request
 _YES: Final = (True, "true", "1")
 _NO: Final = (False, "false", "0")
 _TEXT_FIX: Final = 'send {"text": "..."} or {"text": ["...", "..."]}'
-_EVENT_FIX: Final = "send what a function URL sends, or the document itself without such parts"
 _FIX: Final = 'send the picture as the body, as multipart form data, or as {"image_base64": "..."}'
 
 
@@ -43,22 +43,6 @@ def question_of(event: Mapping[str, Any], kind: Kind) -> Question:
             fix="send them in a request each",
         )
     return replace(question, explained=explained)
-
-
-def part_of(event: object, name: str) -> dict[str, Any]:
-    """An event's part, empty where it is missing. Raises `InvalidRequest` for anything else."""
-    found = event.get(name) if isinstance(event, Mapping) else None
-    if found is None:
-        return {}
-    if not isinstance(found, dict):
-        raise InvalidRequest(f"the event's {name!r} is {type(found).__name__}", fix=_EVENT_FIX)
-    return found
-
-
-def header_of(event: Mapping[str, Any], name: str) -> str:
-    """A header by its name in lower case; empty where it is missing."""
-    headers = part_of(event, "headers")
-    return next((str(value) for key, value in headers.items() if key.lower() == name), "")
 
 
 def _explained(fields: dict[str, Any]) -> str | None:
@@ -138,7 +122,7 @@ def _picture_of(event: Mapping[str, Any]) -> _Asked:
 def _body(event: Mapping[str, Any]) -> bytes:
     body = event.get("body") or ""
     if not isinstance(body, str):
-        raise InvalidRequest(f"the event's 'body' is {type(body).__name__}", fix=_EVENT_FIX)
+        raise InvalidRequest(f"the event's 'body' is {type(body).__name__}", fix=EVENT_FIX)
     if not event.get("isBase64Encoded"):
         return body.encode("utf-8", "replace")  # half a surrogate pair is no text
     return _decoded(body, "the body")

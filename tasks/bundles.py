@@ -78,14 +78,15 @@ def forwarder_zip() -> Iterator[Path]:
 
 def serving_code() -> list[tuple[str, Path]]:
     """What answers beside a bundle, by its name below the function's root."""
-    return _code(("predict.py",), ("serving", "contracts"))
+    return _code(("predict.py", "request_log.py"), ("serving", "contracts"))
 
 
 def shared_configuration(project: Project) -> dict[str, Any]:
-    """What every function of a project is told: whose keys open it."""
+    """What every function of a project is told: whose keys open it, where requests are kept."""
     return {
         "Environment": {
             "Variables": {
+                "EXEMPLAR_BUCKET": settings().bucket,
                 "EXEMPLAR_TABLE": settings().table,
                 "EXEMPLAR_USER": project.user,
                 "EXEMPLAR_PROJECT": project.name,

@@ -96,6 +96,8 @@ def change_project(name: str) -> Response[str]:
         changes["settings"] = record.settings | settings
     with retraining.schedule_kept(environment.state().table, project, settings):
         environment.state().update_project(project, **changes)
+    if "log_requests" in settings:  # again with every repetition, should this call end before
+        environment.state().put_log_share(project, float(settings["log_requests"]))
     return answer(200, project_summary(environment.state().project(project)))
 
 

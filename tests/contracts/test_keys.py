@@ -114,10 +114,11 @@ def test_any_other_key_is_refused(key: str) -> None:
         parse_inbox_manifest(key)
 
 
-def test_only_checkpoints_and_the_inbox_expire() -> None:
+def test_only_checkpoints_the_inbox_and_kept_requests_expire() -> None:
     project_keys = ProjectKeys(Project("ann", "checkpoints"))
     assert keys.expiry_tag(project_keys.checkpoint("r1", "last.ckpt")) == "expires=checkpoint"
     assert keys.expiry_tag(project_keys.inbox_parts("u1") + "x.json") == "expires=inbox"
+    assert keys.expiry_tag(project_keys.request("2026-11-27", "r1")) == "expires=request"
     for key in (
         project_keys.object("a" * 64),
         project_keys.bundle("v1", "model.onnx"),

@@ -24,6 +24,17 @@ def test_a_switch_is_true_or_false(value: Any) -> None:
     assert caught.value.fix == 'send {"approval": true}'
 
 
+@pytest.mark.parametrize("value", [True, False, 0, 0.25, 1])
+def test_requests_are_kept_all_none_or_a_share(value: Any) -> None:
+    assert parse_settings({"log_requests": value}) == {"log_requests": value}
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, float("nan"), "0.5", None, [0.5]])
+def test_a_share_lies_between_nothing_and_all(value: Any) -> None:
+    with pytest.raises(InvalidRequest, match="a share from 0 to 1"):
+        parse_settings({"log_requests": value})
+
+
 def test_an_unknown_setting_is_named_with_those_that_exist() -> None:
     with pytest.raises(InvalidRequest, match="'user' is unknown") as caught:
         parse_settings({"user": "eve"})

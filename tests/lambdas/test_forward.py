@@ -72,3 +72,22 @@ def test_whatever_fails_behind_it_is_an_error_with_a_way_out_and_tells_no_secret
     assert body["error"]["fix"]
     assert "secret" not in answer["body"]
     assert forward.handler({"text": "direct"}, Context())["error"]["code"] == "unavailable"
+
+
+def test_a_line_is_logged_where_the_request_came_in(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = {"label": "cat", "probabilities": {"cat": 0.9, "dog": 0.1}, "model_version": "m"}
+    put(monkeypatch, Behind({"statusCode": 200, "body": json.dumps(body)}))
+    forward.handler(HTTP, Context())
+    put(monkeypatch, Behind(body))
+    forward.handler({"text": "direct"}, Context())
+    put(monkeypatch, Behind(None))
+    forward.handler(HTTP, Context())
+    answered, direct, failed = (
+        json.loads(record.message) for record in caplog.records if record.levelname == "INFO"
+    )
+    assert answered["request_id"] == "request-7"  # as Lambda's own lines on this call have it
+    assert (answered["label"], answered["confidence"], answered["forwarded"]) == ("cat", 0.9, True)
+    assert (direct["status"], direct["examples"]) == (200, 1)
+    assert (failed["status"], failed["examples"]) == (503, 0)

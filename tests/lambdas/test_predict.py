@@ -1,10 +1,12 @@
 import base64
 import io
+import itertools
 import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from PIL import Image
 
 from contracts.bundle import MODEL_FILE
 from contracts.identity import Project
+from contracts.keys import ProjectKeys
 from lambdas import predict
 from lambdas.state import State
 from models.bundle_writer import write_bundle
@@ -31,6 +34,7 @@ def painted(colour: str) -> bytes:
 
 class Context:
     aws_request_id = "request-7"
+    invoked_function_arn = "arn:aws:lambda:us-east-1:000000000000:function:exemplar-infer_ada:live"
 
 
 @pytest.fixture
@@ -47,8 +51,11 @@ def post(
 ) -> Iterator[Post]:
     monkeypatch.setenv("EXEMPLAR_USER", PROJECT.user)
     monkeypatch.setenv("EXEMPLAR_PROJECT", PROJECT.name)
-    State(emulator.client("dynamodb"), state_table).add_key(PROJECT, KEY)
-    caches = (predict.predictor, predict.key_check, predict._table)
+    state = State(emulator.client("dynamodb"), state_table)
+    state.table.delete((f"PROJECT#{PROJECT.slug}", "KEYS"))
+    state.put_key(PROJECT, KEY)
+    caches = (predict.predictor, predict.key_check, predict.request_log)
+    caches += (predict._table, predict._bucket)
     for cached in caches:
         cached.cache_clear()
 
@@ -83,6 +90,93 @@ def test_a_picture_with_a_key_is_answered(post: Post) -> None:
     assert list(answer["probabilities"]) == ["rot", "grün", "🔵"]
     assert answer["model_version"].startswith("draft-")
     assert answer["request_id"] == "request-7"
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    return [json.loads(record.message) for record in caplog.records if "{" in record.message]
+
+
+def test_each_request_logs_a_line_without_what_was_asked_or_by_whom(
+    post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, answer = post(painted("blue"), x_api_key=KEY)
+    post(painted("grey"), query={"explain": "true"}, x_api_key=KEY)
+    post(painted("blue"), x_api_key="xk_wrong")
+    post(method="GET")
+    asked, strange, refused, health = lines(caplog)
+    assert (asked["status"], asked["label"], asked["examples"]) == (200, "🔵", 1)
+    assert asked["confidence"] == pytest.approx(answer["probabilities"]["🔵"], abs=1e-4)
+    assert asked["model_version"] == answer["model_version"]
+    assert asked["ms"] > 0
+    assert (strange["label"], strange["explained"]) == (None, True)
+    assert (refused["status"], refused["examples"]) == (401, 0)
+    assert health["examples"] == 0
+    assert KEY not in caplog.text
+    assert "xk_wrong" not in caplog.text
+
+
+def test_the_first_request_of_a_container_says_so(
+    post: Post, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predict, "_calls", itertools.count())
+    for _ in range(2):
+        post(painted("blue"), x_api_key=KEY)
+    assert [line.get("cold", False) for line in lines(caplog)] == [True, False]
+
+
+def test_a_release_that_tries_a_version_is_told_from_use(
+    post: Post, emulator: Any, state_table: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    State(emulator.client("dynamodb"), state_table).add_key(PROJECT, "xk_smoke_1")
+    post(painted("blue"), x_api_key="xk_smoke_1")
+    event = {"image_base64": base64.b64encode(painted("lime")).decode()}
+    predict.handler(event, Context())
+    numbered = SimpleNamespace(
+        aws_request_id="r-8", invoked_function_arn=Context.invoked_function_arn[:-4] + "12"
+    )
+    predict.handler(event, numbered)
+    assert [line.get("trial", False) for line in lines(caplog)] == [True, False, True]
+
+
+def kept(emulator: Any, data_bucket: str) -> list[str]:
+    listed = emulator.client("s3").list_objects_v2(
+        Bucket=data_bucket, Prefix=ProjectKeys(PROJECT).prefix + "requests/"
+    )
+    return [entry["Key"] for entry in listed.get("Contents", [])]
+
+
+def test_requests_are_kept_only_where_the_owner_has_chosen_so(
+    post: Post, emulator: Any, state_table: str, data_bucket: str
+) -> None:
+    state, s3 = State(emulator.client("dynamodb"), state_table), emulator.client("s3")
+    assert post(painted("blue"), x_api_key=KEY)[0] == 200
+    assert kept(emulator, data_bucket) == []
+    state.put_log_share(PROJECT, 1.0)
+    predict.key_check.cache_clear()  # a minute later
+    predict.request_log.cache_clear()
+    _, answer = post(painted("blue"), x_api_key=KEY)
+    (key,) = kept(emulator, data_bucket)
+    document = json.load(s3.get_object(Bucket=data_bucket, Key=key)["Body"])
+    assert document["content_type"] == "image/png"
+    assert base64.b64decode(document["example"]["image_base64"]) == painted("blue")
+    assert {name: document[name] for name in answer} == answer
+    tags = s3.get_object_tagging(Bucket=data_bucket, Key=key)["TagSet"]
+    assert tags == [{"Key": "expires", "Value": "request"}]
+    # A new key leaves the choice as it is.
+    state.put_key(PROJECT, "xk_new")
+    predict.key_check.cache_clear()
+    predict.request_log.cache_clear()
+    s3.delete_object(Bucket=data_bucket, Key=key)
+    assert post(painted("blue"), x_api_key="xk_new")[0] == 200
+    assert len(kept(emulator, data_bucket)) == 1
+
+
+def test_what_cannot_be_kept_is_answered_all_the_same(
+    post: Post, emulator: Any, state_table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    State(emulator.client("dynamodb"), state_table).put_log_share(PROJECT, 1.0)
+    monkeypatch.setenv("EXEMPLAR_BUCKET", "a-bucket-that-is-gone")
+    assert post(painted("blue"), x_api_key=KEY)[1]["label"] == "🔵"
 
 
 def striped() -> bytes:
