@@ -1,4 +1,4 @@
-"""What a machine costs: list prices, for estimates and reports, never for invoices.
+"""What machines and endpoints cost: list prices, for estimates and reports, never for invoices.
 
 On demand, Linux, us-east-1, in dollars per hour, as listed when `AS_OF` was written; other regions
 differ by up to a third. Spot prices move: `SPOT_SHARE` of the list price is an assumption.
@@ -9,6 +9,8 @@ from typing import Final
 AS_OF: Final = "2026-11-25"
 SPOT_SHARE: Final = 0.4
 GP3_DOLLARS_PER_GB_MONTH: Final = 0.08
+LAMBDA_DOLLARS_PER_GB_SECOND: Final = 0.0000166667  # x86, without the free tier
+LAMBDA_DOLLARS_PER_CALL: Final = 0.0000002
 
 ON_DEMAND: Final = {
     "t3.medium": 0.0416,
@@ -61,3 +63,8 @@ def machine_dollars(
     if hourly is None:
         return None
     return max(seconds, _LEAST_SECONDS) / _SECONDS_PER_HOUR * hourly
+
+
+def calls_dollars(calls: int, gb_seconds: float) -> float:
+    """Dollars for calls of functions, whose memory times duration is `gb_seconds`."""
+    return calls * LAMBDA_DOLLARS_PER_CALL + gb_seconds * LAMBDA_DOLLARS_PER_GB_SECOND

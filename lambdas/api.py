@@ -16,6 +16,7 @@ from lambdas.routes import (  # noqa: F401 - they fill the router
     openapi,
     projects,
     uploads,
+    usage,
 )
 from lambdas.routes.exchange import answer, router
 

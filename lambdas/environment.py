@@ -2,7 +2,7 @@
 
 import os
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -30,6 +30,13 @@ def s3() -> "S3Client":
 def functions() -> "LambdaClient":
     """For invoking the ingest function and for moving what is live."""
     return boto3.client("lambda")
+
+
+@cache
+def logs() -> Any:
+    """For lines that nobody has counted yet; whoever waits for them waits for nothing else."""
+    config = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 2})
+    return boto3.client("logs", config=config)
 
 
 @cache

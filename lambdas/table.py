@@ -127,6 +127,34 @@ class Table:
                 break
         return []
 
+    def put_revision(self, key: Key, values: dict[str, Any], after: int, exists: Key) -> bool:
+        """Write an item that is at revision `after` now (0: there is none), and count it up.
+
+        False, and nothing written, if it is at another, or if the item `exists` does not exist.
+        """
+        expected = "attribute_not_exists(pk)" if after == 0 else "revision = :after"
+        put: dict[str, Any] = {
+            "TableName": self._name,
+            "Item": _key_item(key) | _to_item(values | {"revision": after + 1}),
+            "ConditionExpression": expected,
+        }
+        if after:
+            put["ExpressionAttributeValues"] = _to_item({":after": after})
+        check = {
+            "TableName": self._name,
+            "Key": _key_item(exists),
+            "ConditionExpression": "attribute_exists(pk)",
+        }
+        both: list[Any] = [{"Put": put}, {"ConditionCheck": check}]
+        try:
+            self._client.transact_write_items(TransactItems=both)
+        except self._client.exceptions.TransactionCanceledException as error:
+            reasons = {reason["Code"] for reason in error.response["CancellationReasons"]}
+            if reasons <= {"None", "ConditionalCheckFailed", "TransactionConflict"}:
+                return False
+            raise
+        return True
+
     def take_lease(self, key: Key, holder: str, now: float, until: float) -> bool:
         """Give an item to `holder` until then, unless another has it; return whether it has it."""
         return _unless_condition_fails(

@@ -30,10 +30,10 @@ def lambda_environment(
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("lambdas.orchestrator._ATTEMPTS", 2)  # six would take as many seconds
-    for cached in (environment.s3, environment.functions, environment.state):
+    for cached in (environment.s3, environment.functions, environment.logs, environment.state):
         cached.cache_clear()
     yield
-    for cached in (environment.s3, environment.functions, environment.state):
+    for cached in (environment.s3, environment.functions, environment.logs, environment.state):
         cached.cache_clear()
 
 
