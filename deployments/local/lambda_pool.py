@@ -18,7 +18,9 @@ from deployments.local.lambda_workers import LambdaWorker, Workplace
 from deployments.local.runtime_libraries import provide
 
 IDLE_SECONDS = 600.0
-KEPT_LOG_STREAMS = 500  # ministack writes one per call and never drops any
+# ministack writes one per call and never drops any. A call has four lines or so, and of more than
+# 10,000 lines FilterLogEvents would leave out the rest without a token for it.
+KEPT_LOG_STREAMS = 2_000
 
 
 def install(workplace: Workplace) -> None:
@@ -88,15 +90,28 @@ def _is_python(config: dict[str, Any]) -> bool:
 def _bounded_logs(emit: Callable[..., None]) -> Callable[..., None]:
     """Forget a function's oldest log streams: they would fill memory and every snapshot."""
 
-    def bounded(function: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+    def bounded(
+        function: dict[str, Any], request_id: str, log: str, error: bool, *args: Any, **kwargs: Any
+    ) -> None:
         from ministack.services import cloudwatch_logs
 
-        emit(function, *args, **kwargs)
+        emit(function, request_id, log, error, *args, **kwargs)
         config = function.get("config") or function
         name = (config.get("LoggingConfig") or {}).get("LogGroup")
         group = cloudwatch_logs._log_groups.get(name or f"/aws/lambda/{config['FunctionName']}")
         streams = group["streams"] if group else {}
+        if error:
+            _report_failure(list(streams.values()), request_id)
         for oldest in list(streams)[:-KEPT_LOG_STREAMS]:
             streams.pop(oldest, None)
 
     return bounded
+
+
+def _report_failure(streams: list[dict[str, Any]], request_id: str) -> None:
+    """Add to Lambda's report of a call that it has failed, as AWS does."""
+    for stream in reversed(streams):
+        for event in stream["events"]:
+            if event["message"].startswith(f"REPORT RequestId: {request_id}\t"):
+                event["message"] += "\tStatus: error"
+                return

@@ -23,6 +23,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from contracts.request_line import CallReport
 from deployments.local import emulator
 
 ROOT = Path(__file__).parents[2]
@@ -313,6 +314,9 @@ def test_the_real_error_reaches_the_caller_and_the_log(
     assert message in payload["errorMessage"]
     events = aws.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
     assert any(message in event["message"] for event in events)
+    (report,) = [CallReport.from_log(e["message"]) for e in events if "REPORT" in e["message"]]
+    assert report is not None
+    assert report.has_failed
 
 
 def test_a_sandbox_survives_an_exception(aws: Emulator) -> None:
