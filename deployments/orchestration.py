@@ -34,6 +34,7 @@ from tasks.settings import settings
 BLOCK = "exemplar"
 REAPER = "reap/reap"
 RETRAIN_DUE = "retrain-due/retrain-due"
+MONITOR = "monitor/monitor"
 
 
 def save_blocks() -> None:
@@ -134,6 +135,7 @@ def main() -> None:
             apply_deployments()
             save_automations(client)
             start_schedules(client, RETRAIN_DUE)
+            start_schedules(client, MONITOR)
             if machines is not None:  # where they are started, some will be left over
                 start_schedules(client, REAPER)
         for pool in arguments.orphans_of:

@@ -2,7 +2,7 @@
 
 import os
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 import boto3
@@ -94,6 +94,12 @@ def builds() -> "CodeBuildClient":
 def images() -> "ECRClient":
     """Where container images lie."""
     return session().client("ecr")
+
+
+@cache
+def logs() -> Any:
+    """Reading logs is limited to some calls a second for the whole account, so it is patient."""
+    return session().client("logs", config=Config(retries={"mode": "adaptive", "max_attempts": 9}))
 
 
 @cache

@@ -7,7 +7,9 @@ from typing import Any
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from contracts.identity import Project
+from lambdas.endpoints import Endpoints
 from lambdas.state import ReleaseRecord, VersionRecord
+from lambdas.usage import day_of
 from models.champion import Decision
 from models.evaluation import Evaluation
 from models.statistics import sentence
@@ -53,6 +55,7 @@ def record_release(
             decision.reason,
         ),
     )
+    Endpoints(state.table).add(project, day_of(now))
     state.update_project(
         project,
         model_version=evaluation.model_version,

@@ -84,7 +84,7 @@ def tasks_environment(
         "EXEMPLAR_CACHE_DIR": str(tmp_path / "cache"),
     }.items():
         monkeypatch.setenv(name, value)
-    cached = (settings, clients.session, clients.s3, clients.functions, clients.state)
+    cached = (settings, clients.session, clients.s3, clients.functions, clients.logs, clients.state)
     for function in cached:
         function.cache_clear()
     yield monkeypatch
