@@ -30,6 +30,7 @@ from deployments.options import (
 )
 from deployments.suggest_command import suggest
 from deployments.train_command import train
+from deployments.usage_command import usage
 from deployments.users_command import users_app
 
 _SHOWN_CHARACTERS = 60  # of a text
@@ -317,6 +318,7 @@ app.command(change, name="set")
 app.command(evaluate)
 app.command(compare)
 app.command(suggest)
+app.command(usage)
 app.command(status)
 app.command(down)
 app.command(demo)

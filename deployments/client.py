@@ -231,6 +231,11 @@ class Exemplar:
         answer: dict[str, Any] = self._api.call("POST", _path(project, "rollback"), body)
         return answer
 
+    def usage(self, project: str, days: int = 30) -> dict[str, Any]:
+        """Requests, errors, latency and cost of the last days, and whether it drifts."""
+        found: dict[str, Any] = self._api.call("GET", f"{_path(project, 'usage')}?days={days}")
+        return found
+
     def logs(self, project: str, job_id: str) -> list[LogLine]:
         """A job's log lines; needs the local stack, or `PREFECT_API_URL`."""
         return job_logs(self._connection.prefect_api, self.job(project, job_id))

@@ -40,7 +40,7 @@ def show_error(console: Console, error: ExemplarError) -> None:
 def show_folder(console: Console, folder: LabelledFolder) -> None:
     """How many pictures of which classes, or how tables are read; what was left out why."""
     if folder.kind is Kind.TEXT:
-        _show_tables(console, folder)
+        show_tables(console, folder)
     else:
         _show_classes(console, folder)
     for skipped in folder.skipped[:_SKIPPED_SHOWN]:
@@ -54,7 +54,7 @@ def _show_classes(console: Console, folder: LabelledFolder) -> None:
     say(console, f"{len(folder.files):,} pictures in {len(folder.classes)} classes: {names}")
 
 
-def _show_tables(console: Console, folder: LabelledFolder) -> None:
+def show_tables(console: Console, folder: LabelledFolder) -> None:
     for file, columns in zip(folder.files, folder.columns, strict=True):
         found = columns.as_dict()
         label = f"class {file.class_name!r}" if file.class_name else f"labels in {found['label']!r}"
@@ -118,7 +118,7 @@ def show_projects(console: Console, projects: list[dict[str, Any]]) -> None:
     if not projects:
         say(console, "no projects yet; start with: exemplar train FOLDER --project my-cat")
         return
-    _show_table(
+    show_table(
         console,
         ("project", "classes", "model", "accuracy", "endpoint"),
         [
@@ -162,9 +162,9 @@ def show_details(console: Console, details: dict[str, Any]) -> None:
         for v in details["versions"]
     ]
     if jobs:
-        _show_table(console, ("started", "job", "state", "message"), jobs)
+        show_table(console, ("started", "job", "state", "message"), jobs)
     if versions:
-        _show_table(console, ("promoted", "version", "accuracy", "reason"), versions)
+        show_table(console, ("promoted", "version", "accuracy", "reason"), versions)
 
 
 def show_live(console: Console, live: dict[str, Any]) -> None:
@@ -201,7 +201,7 @@ def show_evaluation(console: Console, result: "EvaluationResult") -> None:
     """The sentence, the classes, what is confused most, and what was left out."""
     low, high = result.interval
     say(console, f"{result.sentence} (95 % interval {low:.1%} to {high:.1%})", "bold")
-    _show_table(
+    show_table(
         console,
         ("class", "examples", "found", "right when named"),
         [(c.name, c.examples, _share(c.recall), _share(c.precision)) for c in result.classes],
@@ -222,7 +222,7 @@ def show_suggestions(console: Console, result: "SuggestResult") -> None:
         "bold",
     )
     is_text = any(one.text for one in found)
-    _show_table(
+    show_table(
         console,
         ("", "row" if is_text else "file", *(("text",) if is_text else ()), "likely", "why"),
         [
@@ -270,9 +270,10 @@ def _show_reasons(console: Console, details: Any, fix: Any) -> None:
         say(console, f"fix: {fix}")
 
 
-def _show_table(
+def show_table(
     console: Console, heads: tuple[str, ...], rows: Iterable[tuple[object, ...]]
 ) -> None:
+    """Rows below their heads, without lines."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for head in heads:
         table.add_column(head, overflow="fold")

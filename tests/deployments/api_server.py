@@ -209,7 +209,7 @@ def running_api(endpoint: str, bucket: str, table: str) -> Iterator[ApiServer]:
 
 
 def _forget_clients() -> None:
-    for client in (environment.s3, environment.functions, environment.state):
+    for client in (environment.s3, environment.functions, environment.logs, environment.state):
         client.cache_clear()
 
 

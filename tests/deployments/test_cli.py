@@ -31,6 +31,7 @@ COMMANDS = (
     "compare",
     "suggest",
     *(f"users {verb}" for verb in ("add", "list", "rotate", "remove", "limits")),
+    "usage",
 )
 
 
