@@ -102,6 +102,23 @@ class UnsupportedType(ExemplarError):
     http_status = 415
 
 
+class RateLimited(ExemplarError):
+    """Too many requests in too short a time; `retry_after_seconds` says when the next may come."""
+
+    code = "rate_limited"
+    http_status = 429
+
+    def __init__(self, message: str, *, fix: str = "", retry_after_seconds: int) -> None:
+        super().__init__(message, fix=fix)
+        self.retry_after_seconds = retry_after_seconds
+
+    def as_dict(self) -> dict[str, Any]:
+        """With the seconds, for the caller's program."""
+        form = super().as_dict()
+        form["error"]["retry_after_seconds"] = self.retry_after_seconds
+        return form
+
+
 class DataProblem(ExemplarError):
     """The data set cannot be trained on; `details` lists what to change."""
 

@@ -8,6 +8,8 @@ from contracts.errors import InvalidRequest
 RETRAIN_EXAMPLES_MAX: Final = 100_000
 RETRAIN_DAYS_MAX: Final = 365
 NO_RETRAINING: Final = {"after_new_examples": 0, "on_drift": False, "every_days": 0}
+ENDPOINT_AUTHS: Final = ("key", "iam")
+REQUESTS_PER_MINUTE_MAX: Final = 100_000
 
 
 def _switch(name: str, value: Any) -> bool:
@@ -56,16 +58,42 @@ def _share(name: str, value: Any) -> bool | float:
     return float(value)
 
 
+def _endpoint_auth(name: str, value: Any) -> str:
+    if value not in ENDPOINT_AUTHS:
+        raise InvalidRequest(
+            f"{name} is {str(value)[:80]!r}, it must be 'key' or 'iam'",
+            fix=f'send {{"{name}": "key"}}, or "iam" for callers that sign with AWS credentials',
+        )
+    return str(value)
+
+
+def _rate(name: str, value: Any) -> int | None:
+    if value is None:
+        return None
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if not is_whole or not 1 <= value <= REQUESTS_PER_MINUTE_MAX:
+        raise InvalidRequest(
+            f"{name} is {str(value)[:80]!r}, it must be a whole number from 1 to "
+            f"{REQUESTS_PER_MINUTE_MAX:,}, or null",
+            fix=f'send {{"{name}": 600}}, or null for what the system is set to',
+        )
+    return int(value)
+
+
 # Each takes the setting's name and the value that was sent, and raises `InvalidRequest`.
 PARSERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "approval": _switch,  # whether a person confirms before a better model is released
     "retrain": _retraining,  # after so many new examples, on drift, and every so many days
     "log_requests": _share,  # whether what is asked of the endpoint is kept for a while
+    "endpoint_auth": _endpoint_auth,  # what opens the endpoint
+    "requests_per_minute": _rate,  # that one key may make; null: the system's
 }
 DEFAULTS: Final[Mapping[str, Any]] = {
     "approval": False,
     "retrain": NO_RETRAINING,
     "log_requests": False,
+    "endpoint_auth": "key",
+    "requests_per_minute": None,
 }
 
 

@@ -17,7 +17,13 @@ from contracts.identity import (
 from contracts.keys import DAY_PATTERN
 from contracts.limits import Limits
 from contracts.manifest import Kind, Split
-from contracts.project_settings import DEFAULTS, RETRAIN_DAYS_MAX, RETRAIN_EXAMPLES_MAX
+from contracts.project_settings import (
+    DEFAULTS,
+    ENDPOINT_AUTHS,
+    REQUESTS_PER_MINUTE_MAX,
+    RETRAIN_DAYS_MAX,
+    RETRAIN_EXAMPLES_MAX,
+)
 from contracts.requests import (
     AS_BEFORE,
     COLUMN_MAX,
@@ -89,7 +95,12 @@ def settings() -> dict[str, Schema]:
     """What a project's owner can set, by name."""
     simple = {name: value for name, value in DEFAULTS.items() if not isinstance(value, dict)}
     plain = {name: schema.like(value) for name, value in simple.items()}
-    return plain | {"retrain": _retraining()}
+    rate = schema.whole(1, REQUESTS_PER_MINUTE_MAX, "That one key may make; null: the system's.")
+    return plain | {
+        "retrain": _retraining(),
+        "endpoint_auth": schema.one_of(ENDPOINT_AUTHS, "A key, or a signature by AWS credentials."),
+        "requests_per_minute": schema.maybe(rate),
+    }
 
 
 def _retraining() -> Schema:

@@ -111,7 +111,7 @@ def predict(
     answers: list[dict[str, Any]] = []
     with Exemplar() as client:
         kind = client.kind(project)
-        key = key or client.saved_key(project)
+        key = key or client.opening(project)
         name = "text" if kind is Kind.TEXT else "file"
         for example in _asked(examples, kind):
             try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypedDict, Unpack
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 
@@ -18,6 +18,7 @@ from deployments.api_calls import ApiCalls, ApiError, answer_json
 from deployments.connection import KeyRing, find_connection, is_loopback, state_home
 from deployments.folder import LabelledFolder, read_folder
 from deployments.job_logs import LogLine, job_logs
+from deployments.own_credentials import signed_here
 from deployments.remote_job import RemoteJob, TrainResult
 from deployments.text_files import holds_text, read_text_files
 from deployments.transfer import OnProgress, Transfer, TransferProgress
@@ -43,6 +44,7 @@ class TrainOptions(TypedDict, total=False):
 class _Served:
     endpoint: str
     kind: Kind
+    is_signed: bool  # opened by a signature instead of a key
 
 
 def _ignore(_: Any) -> None:
@@ -264,6 +266,10 @@ class Exemplar:
         """What the project's endpoint takes. Raises `NotFound` before training."""
         return self._service(project).kind
 
+    def opening(self, project: str) -> str:
+        """The key kept on this machine, empty where the endpoint asks for signatures instead."""
+        return "" if self._service(project).is_signed else self.saved_key(project)
+
     def _service(self, project: str) -> "_Served":
         if project not in self._served:
             found = self.details(project)
@@ -272,7 +278,8 @@ class Exemplar:
                     f"project {project!r} has no endpoint yet",
                     fix=f"train it first: exemplar train FOLDER --project {project}",
                 )
-            self._served[project] = _Served(found["endpoint"], Kind(found["kind"]))
+            is_signed = found.get("settings", {}).get("endpoint_auth") == "iam"
+            self._served[project] = _Served(found["endpoint"], Kind(found["kind"]), is_signed)
         return self._served[project]
 
     def predict(
@@ -290,7 +297,7 @@ class Exemplar:
         list of texts, whose answers are then in `predictions`. With `explain` the answer says what
         speaks for its class, or for `class_name`, in `explanation`: of one example at a time.
         """
-        served, key = self._service(project), key or self.saved_key(project)
+        served, key = self._service(project), key or self.opening(project)
         if served.kind is Kind.TEXT:
             body = json.dumps({"text": example if isinstance(example, list) else str(example)})
             content, content_type = body.encode(), "application/json"
@@ -299,12 +306,16 @@ class Exemplar:
         else:
             content = example if isinstance(example, bytes) else _read_image(Path(example))
             content_type = picture_type(content[:SNIFF_BYTES]) or "application/octet-stream"
+        asked = {"explain": "true", "class": class_name} if explain else {}
+        url = served.endpoint + (f"?{urlencode(asked, quote_via=quote)}" if asked else "")
+        headers = {"Content-Type": content_type} | ({"x-api-key": key} if key else {})
+        if served.is_signed:
+            headers = signed_here(url, content, headers)
         try:
             answer = httpx.post(
-                served.endpoint,
-                params={"explain": "true", "class": class_name} if explain else None,
+                url,
                 content=content,
-                headers={"x-api-key": key, "Content-Type": content_type},
+                headers=headers,
                 timeout=_PREDICT_TIMEOUT_SECONDS,
                 trust_env=not is_loopback(served.endpoint),
             )

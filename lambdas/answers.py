@@ -19,8 +19,10 @@ def error() -> Schema:
         "message": schema.text("What was received and the rule that it breaks."),
         "fix": schema.text("What to do about it."),
         "details": schema.listed(schema.text()),
+        "retry_after_seconds": schema.number("As the header Retry-After says it."),
     }
-    inner = schema.record("ErrorDetails", fields, optional=["details"])
+    optional = ["details", "retry_after_seconds"]
+    inner = schema.record("ErrorDetails", fields, optional)
     return schema.record("Error", {"error": inner})
 
 

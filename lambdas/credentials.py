@@ -2,7 +2,7 @@
 
 | pk             | sk   | holds                                                       |
 |----------------|------|-------------------------------------------------------------|
-| PROJECT#{slug} | KEYS | hashes of its keys, and `serving.access.EndpointAccess` |
+| PROJECT#{slug} | KEYS | what `serving.access.EndpointAccess` reads: keys' hashes, … |
 """
 
 import hashlib
@@ -40,6 +40,11 @@ class Credentials:
     def count_keys(self, project: Project) -> int:
         """How many keys open the endpoint."""
         return len((self._table.get(_key(project)) or {}).get("hashes", ()))
+
+    def set_access(self, project: Project, auth: str, requests_per_minute: int | None) -> None:
+        """What opens the endpoint, and how often one caller may ask; None: as the stack says."""
+        changes = {"endpoint_auth": auth, "requests_per_minute": requests_per_minute or 0}
+        self._table.assign(_key(project), changes)
 
 
 def digest(secret: str) -> str:

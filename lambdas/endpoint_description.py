@@ -12,6 +12,11 @@ from serving.request import MAX_TEXTS
 SECURITY_SCHEMES: Final = {
     "key": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "A project's."},
     "keyAsBearer": {"type": "http", "scheme": "bearer", "description": "The same key."},
+    "signature": {
+        "type": "http",
+        "scheme": "aws4-hmac-sha256",
+        "description": "By AWS credentials, service lambda, where endpoint_auth is 'iam'.",
+    },
 }
 _SERVERS: Final = [
     {
@@ -20,9 +25,9 @@ _SERVERS: Final = [
         "variables": {"endpoint": {"default": "https://example.lambda-url.us-east-1.on.aws"}},
     }
 ]
-_REFUSALS: Final = (400, 401, 413, 415, 422, 500, 503)
+_REFUSALS: Final = (400, 401, 413, 415, 422, 429, 500, 503)
 # Lambda's own, before our code runs.
-_LAMBDA: Final = (429, 502)
+_LAMBDA: Final = (403, 429, 502)
 
 
 def paths(components: Components) -> dict[str, Any]:
@@ -40,7 +45,7 @@ def _ask(components: Components) -> dict[str, Any]:
         "tags": ["endpoint"],
         "summary": "Ask the live model about a picture or about texts.",
         "description": "The label is null when the example is none of the classes.",
-        "security": [{"key": []}, {"keyAsBearer": []}],
+        "security": [{"key": []}, {"keyAsBearer": []}, {"signature": []}],
         "parameters": [
             _query("explain", schema.one_of(("true", "false", "1", "0"), "Say why.")),
             _query("class", schema.text("The class to explain; the answered one if left out.")),
@@ -155,8 +160,10 @@ def _text_explanation() -> Schema:
 
 def _refusals(components: Components) -> dict[str, Any]:
     error = schema.joined("EndpointError", answers.error(), _common())
-    ours = {str(status): _response(status, components.refer(error)) for status in _REFUSALS}
-    return ours | {str(status): _response(status, {}) for status in _LAMBDA}
+    form = components.refer(error)
+    either = {status: {"anyOf": [form, {"type": "object"}]} for status in _LAMBDA}
+    found = dict.fromkeys(_REFUSALS, form) | either
+    return {str(status): _response(status, body) for status, body in sorted(found.items())}
 
 
 def _response(status: int, body: Schema) -> dict[str, Any]:

@@ -26,8 +26,11 @@ def is_trial(event: Mapping[str, Any], context: Any) -> bool:
 
 def response(status: int, body: dict[str, Any]) -> dict[str, Any]:
     """A JSON answer that nobody on the way may keep."""
+    headers = {"content-type": "application/json", "cache-control": "no-store"}
+    if wait := body.get("error", {}).get("retry_after_seconds"):
+        headers["retry-after"] = str(wait)
     return {
         "statusCode": status,
-        "headers": {"content-type": "application/json", "cache-control": "no-store"},
+        "headers": headers,
         "body": strict_json.written(body),
     }

@@ -15,10 +15,12 @@ from contracts.http_event import part_of
 from contracts.identity import Project
 from contracts.keys import ProjectKeys, expiry_tag
 from contracts.request_line import RequestLine
-from lambdas.function_url import is_trial, key_of, response
+from lambdas.admission import admit, counted_together
+from lambdas.function_url import is_trial, response
 from lambdas.request_log import RequestLog
-from serving.access import KeyCheck
+from serving.access import EndpointAccess, KeyCheck
 from serving.predictor import Predictor
+from serving.rate_limit import RateLimit
 from serving.request import question_of
 from serving.time_limit import SHARE, time_limit
 
@@ -44,7 +46,13 @@ def predictor() -> Predictor:
 @cache
 def key_check() -> KeyCheck:
     """One per container."""
-    return KeyCheck(lambda: frozenset(_keys_item().get("hashes", {}).get("SS", [])))
+    return KeyCheck(lambda: EndpointAccess.from_item(_keys_item()))
+
+
+@cache
+def rate_limit() -> RateLimit:
+    """One per container."""
+    return RateLimit(counted_together(_table(), os.environ["EXEMPLAR_TABLE"], _project()))
 
 
 @cache
@@ -67,7 +75,8 @@ def _project() -> Project:
 def _keys_item() -> dict[str, Any]:
     """Who may ask, and what else the owner has set for the endpoint."""
     key = {"pk": {"S": f"PROJECT#{_project().slug}"}, "sk": {"S": "KEYS"}}
-    answer = _table().get_item(TableName=os.environ["EXEMPLAR_TABLE"], Key=key)
+    # As last written: what is read now counts for a minute.
+    answer = _table().get_item(TableName=os.environ["EXEMPLAR_TABLE"], Key=key, ConsistentRead=True)
     item: dict[str, Any] = dict(answer.get("Item", {}))
     request_log().learn(float(item.get("log_share", {}).get("N", 0)))
     return item
@@ -146,7 +155,7 @@ def _answer(event: Mapping[str, Any], kept_as: str) -> dict[str, Any]:
             return {"status": "ok"}
         raise NotFound("there is nothing here", fix="POST an example to /")
     if "requestContext" in event:
-        key_check().check(key_of(event))
+        admit(event, key_check(), rate_limit)
     question = question_of(event, predictor().card.kind)
     answers: list[dict[str, Any]] = [
         {"label": prediction.label, "probabilities": prediction.probabilities}

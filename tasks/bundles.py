@@ -78,11 +78,11 @@ def forwarder_zip() -> Iterator[Path]:
 
 def serving_code() -> list[tuple[str, Path]]:
     """What answers beside a bundle, by its name below the function's root."""
-    return _code(("predict.py", "request_log.py"), ("serving", "contracts"))
+    return _code(("admission.py", "predict.py", "request_log.py"), ("serving", "contracts"))
 
 
 def shared_configuration(project: Project) -> dict[str, Any]:
-    """What every function of a project is told: whose keys open it, where requests are kept."""
+    """What every function of a project is told: who may ask how often, where requests are kept."""
     return {
         "Environment": {
             "Variables": {
@@ -90,6 +90,7 @@ def shared_configuration(project: Project) -> dict[str, Any]:
                 "EXEMPLAR_TABLE": settings().table,
                 "EXEMPLAR_USER": project.user,
                 "EXEMPLAR_PROJECT": project.name,
+                "EXEMPLAR_REQUESTS_PER_MINUTE": str(settings().requests_per_minute),
             }
         }
     }

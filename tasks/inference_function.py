@@ -8,6 +8,7 @@ from prefect.logging import get_run_logger
 from contracts.identity import Project
 from contracts.keys import ProjectKeys
 from contracts.limits import MIB
+from lambdas.endpoint_settings import auth_type, follow_record
 from lambdas.forward import TARGET, WAIT
 from lambdas.rollback import LIVE
 from tasks import bundles, clients, functions, images, storage
@@ -33,8 +34,9 @@ def publish(project: Project, model_version: str) -> str:
     key = ProjectKeys(project).bundle(model_version, "function.zip")
     with package as archive:
         storage.put_file(key, archive)
+    name = project.function_name(settings().stack)
     return functions.publish(
-        project.function_name(settings().stack),
+        name,
         {"S3Bucket": settings().bucket, "S3Key": key},
         configuration,
         description=model_version,
@@ -83,15 +85,17 @@ def point_live_at(project: Project, version: str) -> str:
         client.create_alias(FunctionName=name, Name=LIVE, FunctionVersion=version)
     else:
         client.update_alias(FunctionName=name, Name=LIVE, FunctionVersion=version)
+    state = clients.state()
     try:
         url = client.get_function_url_config(FunctionName=name, Qualifier=LIVE)["FunctionUrl"]
     except client.exceptions.ResourceNotFoundException:
-        url = _open_url(client, name)
+        url = _open_url(client, name, auth_type(state.project(project)))
+    follow_record(client, state, settings().stack, project)
     return _reachable(url)
 
 
-def _open_url(client: "LambdaClient", name: str) -> str:
-    """Anyone may call the URL; the handler asks for the project's key."""
+def _open_url(client: "LambdaClient", name: str, auth: Any) -> str:
+    """Anyone may call a URL without signatures; the handler asks for the project's key."""
     for statement, action in (
         ("url", "lambda:InvokeFunctionUrl"),
         ("call", "lambda:InvokeFunction"),
@@ -115,7 +119,7 @@ def _open_url(client: "LambdaClient", name: str) -> str:
     answer = client.create_function_url_config(
         FunctionName=name,
         Qualifier=LIVE,
-        AuthType="NONE",
+        AuthType=auth,
         Cors={
             "AllowOrigins": ["*"],
             "AllowMethods": ["POST", "GET"],

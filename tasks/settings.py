@@ -23,6 +23,9 @@ class Settings(BaseSettings):
     runtime: str = Field("python3.12", description="Lambda runtime of the inference functions")
     function_memory_mib: int = Field(1769, ge=128, le=10_240, description="1769 MiB is one vCPU")
     function_timeout_seconds: int = Field(30, ge=1, le=900)
+    requests_per_minute: int = Field(
+        600, ge=0, description="that one key may make, where a project says nothing; 0: any number"
+    )
     function_url_base: str = Field(
         "", description="serve function URLs by path below this address, e.g. on a laptop"
     )

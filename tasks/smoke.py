@@ -4,12 +4,14 @@ import base64
 import json
 import secrets
 import time
+from collections.abc import Callable
 
 import httpx
 
 from contracts.errors import Unavailable
 from contracts.identity import Project
 from contracts.manifest import Split
+from lambdas.signing import signed
 from serving.readers import Source
 from tasks import clients, examples, storage
 from tasks.settings import settings
@@ -53,25 +55,37 @@ def ask_version(
 def ask_endpoint(
     project: Project, endpoint: str, model_version: str, question: dict[str, str]
 ) -> None:
-    """One call as a consumer makes it, with a key that exists for this call only."""
+    """One call as a consumer makes it: signed, or with a key that exists for this call only."""
     state, key = clients.state(), f"xk_smoke_{secrets.token_urlsafe(32)}"
+    if state.project(project).setting("endpoint_auth") == "iam":
+        _call_until_right(endpoint, _sign, model_version, question)
+        return
     state.add_key(project, key)
     try:
-        _call_until_right(endpoint, key, model_version, question)
+        _call_until_right(endpoint, lambda *_: {"x-api-key": key}, model_version, question)
     finally:
         state.remove_key(project, key)
 
 
+def _sign(endpoint: str, content: bytes) -> dict[str, str]:
+    session = clients.session()
+    credentials = session.get_credentials()
+    return signed(endpoint, content, {}, credentials, settings().region)
+
+
 def _call_until_right(
-    endpoint: str, key: str, model_version: str, question: dict[str, str]
+    endpoint: str,
+    opening: Callable[[str, bytes], dict[str, str]],
+    model_version: str,
+    question: dict[str, str],
 ) -> None:
     """A moved alias may take a moment to reach every front end, so wrong answers get some time."""
     deadline = time.monotonic() + _TIMEOUT_SECONDS
-    headers = {"x-api-key": key}
-    seen = ""
+    content, seen = json.dumps(question).encode(), ""
     while time.monotonic() < deadline:
         try:
-            answer = httpx.post(endpoint, json=question, headers=headers, timeout=30)
+            headers = opening(endpoint, content) | {"content-type": "application/json"}
+            answer = httpx.post(endpoint, content=content, headers=headers, timeout=30)
             seen = f"{answer.status_code} {answer.text[:300]}"
             if answer.status_code == 200 and answer.json()["model_version"] == model_version:
                 return

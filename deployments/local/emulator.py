@@ -88,6 +88,7 @@ def serve(settings: EmulatorSettings) -> int:
     _prepare_environment(settings)
     # Only importable now: ministack reads its settings when it is imported.
     from deployments.local import lambda_pool
+    from deployments.local.function_urls import name_signers
     from deployments.local.lambda_workers import Workplace
 
     workplace = Workplace(settings.work_dir / "lambda", settings.endpoint)
@@ -96,6 +97,7 @@ def serve(settings: EmulatorSettings) -> int:
     Path(tempfile.gettempdir()).mkdir(parents=True)
     try:
         lambda_pool.install(workplace)
+        name_signers()
         asyncio.run(_serve(settings))
     finally:
         lambda_pool.end_all()

@@ -1,4 +1,4 @@
-"""Function URLs by path: `*.localhost`, as ministack forms them, does not resolve everywhere."""
+"""Function URLs by path, as `*.localhost` does not resolve everywhere, and with their signers."""
 
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -27,6 +27,26 @@ def by_path(app: AsgiApp) -> AsgiApp:
         await app(scope, receive, send)
 
     return rewritten
+
+
+def name_signers() -> None:
+    """Tell a function who has signed a request for its URL, as Lambda does and ministack does not.
+
+    A signature is not checked: whoever can reach this machine's emulator is its owner.
+    """
+    from ministack.services import apigateway, lambda_svc
+
+    build = lambda_svc._build_function_url_event
+
+    def named(*arguments: Any, **known: Any) -> Any:
+        event = build(*arguments, **known)
+        headers, query = arguments[5], arguments[7]
+        if not known.get("anonymous"):
+            signer = apigateway._iam_caller_identity_v2(headers, query)
+            event["requestContext"] |= {"authorizer": {"iam": signer}} if signer else {}
+        return event
+
+    lambda_svc._build_function_url_event = named
 
 
 def is_function_url(host: str, path: str) -> bool:

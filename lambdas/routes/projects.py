@@ -13,6 +13,7 @@ from contracts.limits import Limits
 from contracts.project_settings import DEFAULTS, parse_settings
 from contracts.requests import CreateProject, parse_classes
 from lambdas import answers, environment, retraining
+from lambdas.endpoint_settings import ENDPOINT_SETTINGS, follow_record
 from lambdas.routes.description import described
 from lambdas.routes.exchange import answer, caller, json_body, project_named, router
 from lambdas.routes.jobs import job_summary
@@ -98,6 +99,8 @@ def change_project(name: str) -> Response[str]:
         environment.state().update_project(project, **changes)
     if "log_requests" in settings:  # again with every repetition, should this call end before
         environment.state().put_log_share(project, float(settings["log_requests"]))
+    if ENDPOINT_SETTINGS & set(settings):
+        follow_record(environment.functions(), environment.state(), environment.stack(), project)
     return answer(200, project_summary(environment.state().project(project)))
 
 

@@ -35,6 +35,30 @@ def test_a_share_lies_between_nothing_and_all(value: Any) -> None:
         parse_settings({"log_requests": value})
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        *({"endpoint_auth": value} for value in ("KEY", "none", "", True, None, ["key"], {})),
+        *({"requests_per_minute": value} for value in (0, -1, 1.5, "600", True, 100_001, [])),
+    ],
+)
+def test_what_an_endpoint_cannot_be_set_to_is_refused_with_a_fix(body: Any) -> None:
+    with pytest.raises(InvalidRequest, match="it must be") as caught:
+        parse_settings(body)
+    assert "send {" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *({"endpoint_auth": value} for value in ("key", "iam")),
+        *({"requests_per_minute": value} for value in (1, 100_000, None)),
+    ],
+)
+def test_what_an_endpoint_can_be_set_to(body: Any) -> None:
+    assert parse_settings(body) == body
+
+
 def test_an_unknown_setting_is_named_with_those_that_exist() -> None:
     with pytest.raises(InvalidRequest, match="'user' is unknown") as caught:
         parse_settings({"user": "eve"})

@@ -21,10 +21,12 @@ import httpx
 import psutil
 import pytest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from contracts.request_line import CallReport
 from deployments.local import emulator
+from lambdas.signing import signed
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "deployments.local.emulator"]
@@ -430,6 +432,23 @@ def test_function_urls_by_path_keep_the_request(aws: Emulator) -> None:
     assert event["isBase64Encoded"] is True
     assert base64.b64decode(event["body"]) == body
     assert httpx.get(url).json()["rawPath"] == "/"
+
+
+def test_a_signed_url_names_its_signer_and_nobody_else_can(aws: Emulator) -> None:
+    source = "def handler(event, context): return event['requestContext'].get('authorizer') or {}"
+    client = aws.function("signed", source)
+    url = by_path(aws, client, "signed") + "/"
+    own = Credentials("test", "test")
+    smuggled = json.dumps({"requestContext": {"authorizer": {"iam": {"userArn": "me"}}}}).encode()
+    headers = {"content-type": "application/json", "requestcontext": smuggled.decode()}
+    # Without signatures nobody is named, whatever is sent.
+    assert httpx.post(url, content=smuggled, headers=headers).json() == {}
+    signature = signed(url, smuggled, headers, own, "us-east-1")
+    assert httpx.post(url, content=smuggled, headers=signature).json() == {}
+    client.update_function_url_config(FunctionName="signed", AuthType="AWS_IAM")
+    assert httpx.post(url, content=smuggled, headers=headers).status_code == 403
+    named = httpx.post(url, content=smuggled, headers=signature).json()["iam"]
+    assert named["userArn"] == "arn:aws:iam::000000000000:root"
 
 
 # --- life and death -----------------------------------------------------------------------------

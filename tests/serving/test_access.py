@@ -3,7 +3,7 @@ import hashlib
 import pytest
 
 from contracts.errors import Unauthorized, Unavailable
-from serving.access import FRESH_SECONDS, GRACE_SECONDS, KeyCheck
+from serving.access import FRESH_SECONDS, GRACE_SECONDS, EndpointAccess, KeyCheck
 
 
 class Table:
@@ -11,12 +11,14 @@ class Table:
 
     def __init__(self, *keys: str) -> None:
         self.keys, self.now, self.reads, self.is_down = set(keys), 0.0, 0, False
+        self.auth = "key"
 
-    def read(self) -> frozenset[str]:
+    def read(self) -> EndpointAccess:
         self.reads += 1
         if self.is_down:
             raise ConnectionError("table")
-        return frozenset(hashlib.sha256(key.encode()).hexdigest() for key in self.keys)
+        hashes = frozenset(hashlib.sha256(key.encode()).hexdigest() for key in self.keys)
+        return EndpointAccess(hashes, self.auth, 7)
 
     def check(self) -> KeyCheck:
         return KeyCheck(self.read, lambda: self.now)
@@ -92,3 +94,45 @@ def test_nobody_passes_when_the_table_never_answered() -> None:
     table.is_down = True
     with pytest.raises(Unavailable):
         table.check().check("a")
+
+
+def test_requests_without_a_key_read_nothing() -> None:
+    table = Table("a")
+    with pytest.raises(Unauthorized, match="no key"):
+        table.check().check("")
+    assert table.reads == 0
+
+
+def test_where_callers_sign_no_key_opens() -> None:
+    table = Table("a")
+    table.auth = "iam"
+    check = table.check()
+    for key in ("a", "b"):
+        with pytest.raises(Unauthorized, match="takes no key") as refused:
+            check.check(key)
+        assert "SigV4" in refused.value.fix
+    assert check.check("", "arn:aws:iam::1:user/ann") == check.check("a", "arn:aws:iam::1:user/ann")
+    assert check.requests_per_minute == 7
+
+
+def test_a_signer_passes_while_the_table_is_down() -> None:
+    table = Table()
+    table.is_down = True
+    assert table.check().check("", "arn") == hashlib.sha256(b"arn").hexdigest()
+
+
+def test_a_project_that_goes_back_to_keys_is_open_after_a_second() -> None:
+    table = Table("a")
+    table.auth = "iam"
+    check = table.check()
+    with pytest.raises(Unauthorized):
+        check.check("a")
+    table.auth, table.now = "key", 1.0
+    check.check("a")
+
+
+def test_an_item_of_an_older_version_means_keys() -> None:
+    assert EndpointAccess.from_item({"hashes": {"SS": ["h"]}}) == EndpointAccess(frozenset("h"))
+    assert EndpointAccess.from_item({}) == EndpointAccess()
+    item = {"endpoint_auth": {"S": "iam"}, "requests_per_minute": {"N": "0"}}
+    assert EndpointAccess.from_item(item) == EndpointAccess(auth="iam")
