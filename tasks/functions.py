@@ -38,6 +38,26 @@ def publish(name: str, code: Any, configuration: Mapping[str, Any], description:
     return published["Version"]
 
 
+def reserve(name: str, at_once: int) -> None:
+    """Run at most so many calls of a function at once, and keep room for as many; 0: any number.
+
+    One project's flood is then refused instead of others' calls. An account that has too little
+    room left is no reason to fail.
+    """
+    client = clients.functions()
+    if not at_once:
+        client.delete_function_concurrency(FunctionName=name)
+        return
+    try:
+        client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=at_once)
+    except client.exceptions.InvalidParameterValueException as error:
+        get_run_logger().warning(
+            "%s shares the account's concurrency with all functions, as %d could not be reserved "
+            "for it: %s; ask AWS for a higher quota, or lower EXEMPLAR_RESERVED_CONCURRENCY",
+            *(name, at_once, error),
+        )
+
+
 def versions(name: str) -> list["FunctionConfigurationTypeDef"]:
     """All published versions, oldest first; none for a function that is not there."""
     found = [version for version in _listed(name) if version["Version"].isdigit()]

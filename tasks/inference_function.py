@@ -35,12 +35,14 @@ def publish(project: Project, model_version: str) -> str:
     with package as archive:
         storage.put_file(key, archive)
     name = project.function_name(settings().stack)
-    return functions.publish(
+    version = functions.publish(
         name,
         {"S3Bucket": settings().bucket, "S3Key": key},
         configuration,
         description=model_version,
     )
+    functions.reserve(name, settings().reserved_concurrency)
+    return version
 
 
 def _configuration(project: Project) -> dict[str, Any]:

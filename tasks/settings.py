@@ -26,6 +26,11 @@ class Settings(BaseSettings):
     requests_per_minute: int = Field(
         600, ge=0, description="that one key may make, where a project says nothing; 0: any number"
     )
+    reserved_concurrency: int = Field(
+        10,
+        ge=0,
+        description="calls of one project's function at once, kept free for it; 0: any number",
+    )
     function_url_base: str = Field(
         "", description="serve function URLs by path below this address, e.g. on a laptop"
     )

@@ -11,6 +11,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -449,6 +450,21 @@ def test_a_signed_url_names_its_signer_and_nobody_else_can(aws: Emulator) -> Non
     assert httpx.post(url, content=smuggled, headers=headers).status_code == 403
     named = httpx.post(url, content=smuggled, headers=signature).json()["iam"]
     assert named["userArn"] == "arn:aws:iam::000000000000:root"
+
+
+def test_one_functions_flood_is_throttled_while_another_answers(aws: Emulator) -> None:
+    slow = "import time\ndef handler(event, context): time.sleep(1.0); return {'ok': True}"
+    urls = {}
+    for name in ("flooded", "neighbour"):
+        client = aws.function(name, slow, Timeout=20)
+        client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=2)
+        urls[name] = by_path(aws, client, name)
+    with ThreadPoolExecutor(12) as pool:
+        flood = [pool.submit(httpx.post, urls["flooded"], timeout=30) for _ in range(10)]
+        eventually(lambda: any(one.done() for one in flood))  # those beyond the two, at once
+        assert httpx.post(urls["neighbour"], timeout=30).status_code == 200
+        statuses = [one.result().status_code for one in flood]
+    assert set(statuses) == {200, 429}
 
 
 # --- life and death -----------------------------------------------------------------------------
