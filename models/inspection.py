@@ -26,8 +26,8 @@ _CHUNK = 64  # pictures per job: handing over single ones costs more than openin
 _FIX = "save it as JPEG or PNG and upload it again"
 # Larger than any side, so that JPEGs are decoded in full and a broken end is noticed.
 _FULL_SIZE = Preprocessing(resize=2**20)
-# Of all threads: two very large pictures at once, or hundreds of usual ones.
-_MEMORY = MemoryShare(2 * MAX_OPENING_BYTES)
+# Of all threads: one very large picture at a time, or hundreds of usual ones.
+_MEMORY = MemoryShare(MAX_OPENING_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
