@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from contracts.bundle import Preprocessing
+from contracts.errors import UnreadableExample
 from contracts.limits import MIB, Limits
 from contracts.manifest import Flag
 from models.memory_share import MemoryShare
@@ -79,8 +80,10 @@ def inspect_image(path: Path, limits: Limits) -> ImageFacts | Problem:
         return Problem(Flag.TOO_LARGE, f"{error.message}: {error.fix}")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # by the header
         return _too_many_pixels("far too many", limits)
-    except Exception:  # noqa: BLE001 - decoders raise almost anything on hostile bytes
-        return Problem(Flag.UNREADABLE, ": ".join(why_unreadable(data)))
+    except UnreadableExample as error:
+        return Problem(Flag.UNREADABLE, f"{error.message}: {error.fix}")
+    except Exception as error:  # noqa: BLE001 - decoders raise almost anything on hostile bytes
+        return Problem(Flag.UNREADABLE, ": ".join(why_unreadable(data, error)))
 
 
 def _open_fully(data: bytes, limits: Limits) -> ImageFacts | Problem:

@@ -3,6 +3,7 @@
 from typing import Final
 
 _FIX: Final = "save it as JPEG or PNG and send it again"
+_WITHOUT: Final = "save it again without texts and profiles"
 # How it begins, what it is, what to do.
 _LOOKALIKES: Final = (
     (b"%PDF", "a PDF document", "export its pages as PNG"),
@@ -18,8 +19,10 @@ _BEGINNINGS: Final = (
 )
 
 
-def why_unreadable(data: bytes) -> tuple[str, str]:
-    """Why these bytes are no picture, and the fix."""
+def why_unreadable(data: bytes, error: Exception) -> tuple[str, str]:
+    """Why these bytes are no picture, of which a decoder said `error`; and the fix."""
+    if "MAX_TEXT" in str(error):  # Pillow's bounds of what is unpacked beside the pixels
+        return "the picture carries a text or colour profile that is far too long", _WITHOUT
     start = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if data[4:8] == b"ftyp":
         return "this is a HEIC, AVIF or video file", "export it as JPEG"

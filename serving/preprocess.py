@@ -58,7 +58,7 @@ def decode(
     except UnreadableExample:
         raise
     except Exception as error:  # decoders raise almost anything on hostile bytes
-        why, fix = why_unreadable(data)
+        why, fix = why_unreadable(data, error)
         raise UnreadableExample(why, fix=fix) from error
 
 

@@ -12,6 +12,7 @@ from contracts.limits import Limits
 from contracts.manifest import Flag
 from models.inspection import ImageFacts, inspect_image, inspect_images
 from models.problems import Problem
+from tests.hostile import png_files
 from tests.models.labelled_pictures import scene
 
 LIMITS = Limits()
@@ -121,6 +122,13 @@ def png_header(width: int, height: int) -> bytes:
         + chunk(b"IDAT", zlib.compress(bytes(width + 1)))
         + chunk(b"IEND", b"")
     )
+
+
+def test_a_text_that_unpacks_to_megabytes_is_named(tmp_path: Path) -> None:
+    bomb = png_files.chunk(b"zTXt", b"Comment\0\0" + png_files.zeros(30 * 2**20))
+    sound = encoded(scene(10), "PNG")
+    found = problem(tmp_path, sound[:33] + bomb + sound[33:])
+    assert (found.flag, "far too long" in found.note) == (Flag.UNREADABLE, True)
 
 
 @pytest.mark.parametrize("side", [9_800, 12_000, 50_000])
