@@ -17,12 +17,14 @@ from deployments.approval_commands import approve, change
 from deployments.aws_commands import deploy_app, destroy_app
 from deployments.compare_command import compare
 from deployments.evaluate_command import evaluate
+from deployments.feedback_command import feedback
 from deployments.local_commands import demo, down, status, up
 from deployments.options import (
     FAILED,
     INTERRUPTED,
     WRONG_USAGE,
     AsJson,
+    Examples,
     JobId,
     Name,
     about,
@@ -78,7 +80,7 @@ def main(tokens: Sequence[str] | None = None) -> int:
 @app.command
 def predict(
     project: Name,
-    *examples: Annotated[str, about("Pictures' files; of a project of text, the texts.")],
+    *examples: Examples,
     key: Annotated[
         str | None, about("The endpoint's key, where it is not kept on this machine.")
     ] = None,
@@ -315,6 +317,7 @@ def _show_failure(error: Exception, is_json: bool) -> int:
 
 app.command(approve)
 app.command(change, name="set")
+app.command(feedback)
 app.command(evaluate)
 app.command(compare)
 app.command(suggest)

@@ -16,6 +16,7 @@ from contracts.manifest import Kind
 from contracts.picture_type import SNIFF_BYTES, picture_type
 from deployments.api_calls import ApiCalls, ApiError, answer_json
 from deployments.connection import KeyRing, find_connection, is_loopback, state_home
+from deployments.feedback_calls import give, read_picture
 from deployments.folder import LabelledFolder, read_folder
 from deployments.job_logs import LogLine, job_logs
 from deployments.own_credentials import signed_here
@@ -38,6 +39,8 @@ class TrainOptions(TypedDict, total=False):
     min_per_class: int
     tune: int
     again: bool
+    with_feedback: bool
+    as_before: bool  # what is left out is as in the last training, the upload, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class Exemplar:
         self._api = ApiCalls(self._connection)
         self._keys = KeyRing(state_home())
         self._served: dict[str, _Served] = {}
+        self._kinds: dict[str, Kind] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -144,7 +148,8 @@ class Exemplar:
     def start(self, project: str, upload: str = "", **options: Unpack[TrainOptions]) -> RemoteJob:
         """Start a training, or attach to the one that is running or done for the same request."""
         body = dict(options) | ({"upload": upload} if upload else {})
-        return RemoteJob.from_answer(self._api.call("POST", _path(project, "train"), body)["job"])
+        answer = self._api.call("POST", _path(project, "train"), body)
+        return RemoteJob.from_answer(answer["job"] | {"feedback": answer.get("feedback", {})})
 
     def submit(
         self,
@@ -223,6 +228,38 @@ class Exemplar:
         """Set what the owner of a project can set; see `contracts.project_settings`."""
         changed: dict[str, Any] = self._api.call("PATCH", _path(project), settings)
         return changed
+
+    def give_feedback(
+        self,
+        project: str,
+        example: Path | str | bytes | None,
+        label: str,
+        request_id: str = "",
+        answered: str = "",
+    ) -> dict[str, Any]:
+        """Give an example its right label for the next training; repeating it is harmless.
+
+        The example is what `predict` takes, or None where `request_id` names a kept request.
+        """
+        path, told = _path(project, "feedback"), {"label": label}
+        told |= {"answered": answered} if answered else {}
+        if example is None:
+            answer: dict[str, Any] = self._api.call("POST", path, told | {"request_id": request_id})
+            return answer
+        if project not in self._kinds:
+            self._kinds[project] = Kind(self.details(project)["kind"])
+        return give(self._api, path, self._kinds[project], example, told)
+
+    def feedback(self, project: str, before: int = 0) -> dict[str, Any]:
+        """How many labels were given and the newest; `next` is `before` of those in front."""
+        page = f"?before={before}" if before else ""
+        found: dict[str, Any] = self._api.call("GET", _path(project, "feedback") + page)
+        return found
+
+    def take_back_feedback(self, project: str, sha256: str) -> dict[str, Any]:
+        """Forget an example's label; models that have learnt from it stay."""
+        found: dict[str, Any] = self._api.call("DELETE", _path(project, "feedback", sha256))
+        return found
 
     def rollback(self, project: str, to: str = "") -> dict[str, Any]:
         """Let an earlier version answer again, by default the one before; return what is live.
@@ -304,7 +341,7 @@ class Exemplar:
         elif isinstance(example, list):
             raise InvalidRequest("a list is taken by projects of text", fix="ask for one picture")
         else:
-            content = example if isinstance(example, bytes) else _read_image(Path(example))
+            content = example if isinstance(example, bytes) else read_picture(Path(example))
             content_type = picture_type(content[:SNIFF_BYTES]) or "application/octet-stream"
         asked = {"explain": "true", "class": class_name} if explain else {}
         url = served.endpoint + (f"?{urlencode(asked, quote_via=quote)}" if asked else "")
@@ -408,12 +445,3 @@ def _may_pass(error: ApiError | Unavailable) -> bool:
     return error.http_status >= 500 or (
         isinstance(error, ApiError) and not error.is_from_application
     )
-
-
-def _read_image(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise NotFound(
-            f"{str(path)!r} cannot be read: {error.strerror}", fix="name an existing picture"
-        ) from error

@@ -36,3 +36,21 @@ TextColumn = Annotated[
 LabelColumn = Annotated[
     str, about("The column of labels, by its name or number, where it is not found.")
 ]
+
+
+def _no_option(_type: Any, value: str) -> None:
+    """A lone `-` is an example; what else begins so is most likely a misspelt option."""
+    if value.startswith("-") and value != "-" and not any(c.isspace() for c in value):
+        raise ValueError(f"Unknown option: {value}. A text that begins so is read from a line of -")
+
+
+Examples = Annotated[
+    str,
+    Parameter(
+        help="Pictures' files; of a project of text, the texts.",
+        negative="",
+        show_default=False,
+        allow_leading_hyphen=True,
+        validator=_no_option,
+    ),
+]

@@ -31,6 +31,7 @@ class RemoteJob:
     metrics: dict[str, Any] = field(default_factory=dict)
     decision: dict[str, Any] = field(default_factory=dict)
     failure: dict[str, Any] = field(default_factory=dict)
+    feedback: dict[str, int] = field(default_factory=dict)  # said when it was started, not later
 
     @classmethod
     def from_answer(cls, answer: dict[str, Any]) -> "RemoteJob":

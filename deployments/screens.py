@@ -65,6 +65,17 @@ def show_tables(console: Console, folder: LabelledFolder) -> None:
         say(console, f"{file.name}: {', '.join(details)}")
 
 
+def show_learnt_feedback(console: Console, feedback: dict[str, Any]) -> None:
+    """What a training takes from feedback."""
+    if not feedback:
+        return
+    new, examples, left_out = (feedback[name] for name in ("new", "examples", "left_out"))
+    line = f"training with {new:,} new {'example' if new == 1 else 'examples'}"
+    say(console, f"{line} from feedback ({examples:,} in all)")
+    if left_out:
+        say(console, f"  left out {left_out:,}: their classes are no longer there", "dim")
+
+
 def show_result(console: Console, result: TrainResult) -> None:
     """The sentence, the decision, the endpoint and how to try it; or why there is none."""
     if result.failure:

@@ -30,12 +30,13 @@ if TYPE_CHECKING:
 
 def train(
     folder: Annotated[
-        Path,
+        Path | None,
         about(
             "A folder with one folder of pictures per class, or train/ and test/ with such "
-            "folders inside; or a CSV of texts and labels."
+            "folders inside; or a CSV of texts and labels. Without it the examples of the last "
+            "training learn again, with what was given as feedback since."
         ),
-    ],
+    ] = None,
     *,
     project: Name,
     wait: Annotated[
@@ -64,6 +65,9 @@ def train(
     again: Annotated[
         bool, about("Train anew although the same job has already succeeded.")
     ] = False,
+    feedback: Annotated[
+        bool, Parameter(help="Learn from what was given with `exemplar feedback`, too.")
+    ] = True,
     json: AsJson = False,
 ) -> int:
     """Upload labelled pictures or texts, train on them and serve the result.
@@ -71,6 +75,8 @@ def train(
     Run it again after an interruption: it sends what is missing and attaches to the job.
 
     Example: `exemplar train ./pictures --project my-cat`
+
+    Example: `exemplar train --project my-cat`, with what `exemplar feedback` was given
 
     Example: `exemplar train messages.csv --project spam --label-column kind`
 
@@ -83,6 +89,8 @@ def train(
     from deployments.progress import reporter_for
 
     options = _given(model, recipe, seed, budget_seconds, min_per_class, tune, again)
+    if not feedback:
+        options["with_feedback"] = False
     with Exemplar() as client:
         columns = (text_column, label_column)
         run = _Run(client, folder, project, options, columns, recipe or "", Console(stderr=json))
@@ -101,7 +109,7 @@ class _Run:
     """Keeps the job as last seen, so that an interruption can say what goes on without us."""
 
     client: "Exemplar"
-    folder: Path
+    folder: Path | None
     project: str
     options: "TrainOptions"
     columns: tuple[str, str]
@@ -110,12 +118,17 @@ class _Run:
     job: "RemoteJob | None" = None
 
     def submit(self, reporter: "Reporter") -> "RemoteJob":
-        """Read, upload and start."""
-        from deployments.screens import show_folder
+        """Read, upload and start; without a folder, start with what was learnt from before."""
+        from deployments.screens import show_folder, show_learnt_feedback
 
-        found = self.client.read(self.folder, reporter.on_transfer, *self.columns)
-        show_folder(self.console, found)
-        self.job = self.client.submit(found, self.project, reporter.on_transfer, **self.options)
+        if self.folder is None:
+            self.options["as_before"] = True
+            self.job = self.client.start(self.project, **self.options)
+        else:
+            found = self.client.read(self.folder, reporter.on_transfer, *self.columns)
+            show_folder(self.console, found)
+            self.job = self.client.submit(found, self.project, reporter.on_transfer, **self.options)
+        show_learnt_feedback(self.console, self.job.feedback)
         return self.job
 
     def interrupted(self, is_json: bool) -> int:
@@ -150,13 +163,16 @@ class _Run:
 
     def _same_command(self) -> str:
         """Without --again, which would begin anew once this job has succeeded."""
-        words = ["exemplar", "train", str(self.folder), "--project", self.project]
+        words = ["exemplar", "train", *([str(self.folder)] if self.folder else [])]
+        words += ["--project", self.project]
         for name, column in zip(("--text-column", "--label-column"), self.columns, strict=True):
             words += [name, column] if column else []
         for name, value in self.options.items():
             if name == "recipe":
                 words += ["--recipe", self.recipe]
-            elif name != "again":
+            elif name == "with_feedback":
+                words.append("--no-feedback")
+            elif name not in {"again", "as_before"}:
                 words += [f"--{name.replace('_', '-')}", str(value)]
         return shlex.join(words)
 
