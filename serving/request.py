@@ -15,8 +15,7 @@ from serving.forms import first_file
 
 MAX_PICTURE_BYTES: Final = 6 * 2**20  # Lambda's own limit for a request
 MAX_TEXTS: Final = 100  # in one request
-_YES: Final = (True, "true", "1")
-_NO: Final = (False, "false", "0")
+_SPOKEN: Final = {"true": True, "1": True, "false": False, "0": False}
 _TEXT_FIX: Final = 'send {"text": "..."} or {"text": ["...", "..."]}'
 _FIX: Final = 'send the picture as the body, as multipart form data, or as {"image_base64": "..."}'
 
@@ -36,7 +35,9 @@ def question_of(event: Mapping[str, Any], kind: Kind) -> Question:
     Raises `InvalidRequest`, or `LimitExceeded` for what is too large.
     """
     question, fields = _texts_of(event) if kind is Kind.TEXT else _picture_of(event)
-    explained = _explained(part_of(event, "queryStringParameters") | fields)
+    query = part_of(event, "queryStringParameters")
+    _explained(query)  # a wrong one is told, also where the document says otherwise
+    explained = _explained(query | fields)
     if explained is not None and len(question.examples) > 1:
         raise InvalidRequest(
             f"{len(question.examples)} texts are to be explained, one at a time is",
@@ -47,17 +48,15 @@ def question_of(event: Mapping[str, Any], kind: Kind) -> Question:
 
 def _explained(fields: dict[str, Any]) -> str | None:
     """The class that is to be explained; empty is the answered one, None is no explanation."""
-    asked = fields.get("explain", False)
-    if asked in _NO:
-        return None
-    if asked not in _YES:
+    asked, name = fields.get("explain", False), fields.get("class", "")
+    if not isinstance(name, str):
+        raise InvalidRequest("'class' is no string", fix="name one of the model's classes")
+    is_wanted = _SPOKEN.get(asked) if isinstance(asked, str) else asked
+    if not isinstance(is_wanted, bool):
         raise InvalidRequest(
             f"'explain' is {str(asked)[:60]!r}", fix="say true or false, or leave it out"
         )
-    name = fields.get("class", "")
-    if not isinstance(name, str):
-        raise InvalidRequest("'class' is no string", fix="name one of the model's classes")
-    return name
+    return name if is_wanted else None
 
 
 _Asked = tuple[Question, dict[str, Any]]  # with the fields of the JSON that it came in

@@ -32,9 +32,10 @@ from tests.serving.conftest import colour_card, colour_graph
 
 CATS, DOGS = Project("ann", "cats"), Project("bob", "dogs")
 JOB, DATASET = "0123456789abcdef", "d" * 64
+VERSIONS = ("draft-1", "tuned-2")
 _OFTEN: Any = {"Delay": 0.1, "MaxAttempts": 300}
 # What stands in a path for each of its variable parts.
-VALUES = {"name": CATS.name, "job_id": JOB, "version": "tuned-2"}
+VALUES = {"name": CATS.name, "job_id": JOB, "version": VERSIONS[-1]}
 
 
 @dataclass
@@ -88,11 +89,10 @@ def world(folder: Path) -> Iterator[World]:
 
 def _fill(world: World, folder: Path) -> None:
     for project in (CATS, DOGS):
-        world.state.create_project(ProjectRecord(project, Kind.IMAGE, ("cat", "dog")))
+        fill_project(world.state, world.session.client("s3"), world.outputs.bucket, project)
     _give_tokens(world)
-    _give_job(world)
     world.endpoint = _serve(world, folder)
-    _give_versions(world)
+    world.state.update_project(CATS, endpoint=world.endpoint)
     credentials = Credentials(world.state.table)
     world.keys = {"taken back": "xk_old", "another project's": "xk_dogs", "own": "xk_new"}
     credentials.put_key(CATS, world.keys["taken back"])
@@ -117,20 +117,38 @@ def _give_tokens(world: World) -> None:
     }
 
 
-def _give_job(world: World) -> None:
-    """One that waits for approval, and whose tuned model has been scored."""
-    job = Job(
-        project=CATS,
-        job_id=JOB,
-        upload="u1",
-        state=JobState.RUNNING,
-        approval={"state": ApprovalState.WAITING, "flow_run_id": "run-1"},
-    )
-    assert world.state.create_job(job)
-    keys, s3 = ProjectKeys(CATS), world.session.client("s3")
-    for version in ("draft-1", "tuned-2"):
+def fill_project(state: State, s3: Any, bucket: str, project: Project) -> None:
+    """One that has a job that waits for approval, and a live model after an earlier one."""
+    state.create_project(ProjectRecord(project, Kind.IMAGE, ("cat", "dog")))
+    asked = {"state": ApprovalState.WAITING, "flow_run_id": "run-1"}
+    job = Job(project=project, job_id=JOB, upload="u1", state=JobState.RUNNING, approval=asked)
+    assert state.create_job(job)
+    keys = ProjectKeys(project)
+    for number, version in enumerate(VERSIONS, 1):
         for key in (keys.bundle(version, CARD_FILE), keys.evaluation(version, DATASET)):
-            s3.put_object(Bucket=world.outputs.bucket, Key=key, Body=b"{}")
+            s3.put_object(Bucket=bucket, Key=key, Body=b"{}")
+        release = ReleaseRecord(version, str(number), 1_000.0 + number, project.user, "better")
+        state.put_release(project, release)
+        state.put_version(
+            project,
+            VersionRecord(
+                model_version=version,
+                lambda_version=str(number),
+                dataset_version=DATASET,
+                job_id=JOB,
+                promoted_at=release.at,
+                promoted_by=project.user,
+                reason="better",
+                accuracy=0.9,
+            ),
+        )
+    state.update_project(
+        project,
+        model_version=VERSIONS[-1],
+        lambda_version=str(len(VERSIONS)),
+        dataset_version=DATASET,
+        last_job=JOB,
+    )
 
 
 def _serve(world: World, folder: Path) -> str:
@@ -154,33 +172,17 @@ def _serve(world: World, folder: Path) -> str:
             },
         )
     updated = functions.get_waiter("function_updated_v2")
-    for number in ("1", "2"):
+    for number in range(1, len(VERSIONS) + 1):
         updated.wait(FunctionName=name, WaiterConfig=_OFTEN)
-        functions.update_function_configuration(FunctionName=name, Description=number)
+        functions.update_function_configuration(FunctionName=name, Description=str(number))
         updated.wait(FunctionName=name, WaiterConfig=_OFTEN)
-        assert functions.publish_version(FunctionName=name)["Version"] == number
-    functions.create_alias(FunctionName=name, Name=LIVE, FunctionVersion="2")
+        assert functions.publish_version(FunctionName=name)["Version"] == str(number)
+    functions.create_alias(FunctionName=name, Name=LIVE, FunctionVersion=str(len(VERSIONS)))
     url = functions.create_function_url_config(FunctionName=name, Qualifier=LIVE, AuthType="NONE")[
         "FunctionUrl"
     ]
     url_id = url.partition("://")[2].partition(".")[0]
     return f"{world.address}/_aws/lambda-url/{url_id}"
-
-
-def _give_versions(world: World) -> None:
-    state, live = world.state, "tuned-2"
-    for number, name in (("1", "draft-1"), ("2", live)):
-        at = 1_000.0 + int(number)
-        state.put_version(CATS, VersionRecord(name, number, DATASET, JOB, at, "ann", "better", 0.9))
-        state.put_release(CATS, ReleaseRecord(name, number, at, "ann", "better"))
-    state.update_project(
-        CATS,
-        model_version=live,
-        lambda_version="2",
-        dataset_version=DATASET,
-        endpoint=world.endpoint,
-        last_job=JOB,
-    )
 
 
 @contextmanager

@@ -13,11 +13,12 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -29,11 +30,13 @@ from lambdas.state import State
 from lambdas.table import Table
 from serving.explanation import explain
 from serving.predictor import Predictor
+from tests import http_event
 from tests.serving.conftest import colour_card, colour_graph
 
 ROOT = Path(__file__).parents[2]
 USER, TOKEN = "ann", "token-of-ann"
 INGEST = "exemplar-cli-ingest"
+PUBLIC = ("GET /v1/limits", "GET /v1/openapi.json")
 RUN_ID = "5f0c7a52-0000-4000-8000-000000000001"
 
 
@@ -94,6 +97,10 @@ class ApiServer:
 def _handler(server: ApiServer) -> type[BaseHTTPRequestHandler]:
     one_at_a_time = threading.Lock()  # a Lambda container serves one request at a time
 
+    @cache  # as a gateway keeps it
+    def verdict_on(credential: str) -> dict[str, Any]:
+        return authorizer.handler({"identitySource": [credential]}, None)
+
     class Gateway(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -102,25 +109,35 @@ def _handler(server: ApiServer) -> type[BaseHTTPRequestHandler]:
             # A client that keeps the connection open would go on talking to a stopped server.
             self.close_connection = True
             if self.path.startswith("/prefect/"):
+                run = {"id": RUN_ID, "status": "ACCEPT"}
                 known: dict[str, Any] = {"filter": [], "count": 0}
-                return self._send(200, known.get(self.path.rpartition("/")[2], {"id": RUN_ID}))
+                return self._send(200, known.get(self.path.rpartition("/")[2], run))
             if self.path.startswith("/endpoint/"):
                 return self._predict(body)
             if server.refuse_next:
                 return self._send(server.refuse_next.pop(0), {"message": "Service Unavailable"})
             return self._invoke(body)
 
-        do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("do_"):  # whatever the method is called
+                return self.answer
+            raise AttributeError(name)
 
         def _invoke(self, body: bytes) -> None:
+            if f"{self.command} {self.path}" in PUBLIC:
+                return self._call(body, {})
             credential = self.headers.get("Authorization")
             if not credential:
                 return self._send(401, {"message": "Unauthorized"})
             with one_at_a_time:
-                verdict = authorizer.handler({"identitySource": [credential]}, None)
-                if not verdict["isAuthorized"]:
-                    return self._send(403, {"message": "Forbidden"})
-                event = _event(self.command, self.path, body, verdict["context"])
+                verdict = verdict_on(credential)
+            if not verdict["isAuthorized"]:
+                return self._send(403, {"message": "Forbidden"})
+            return self._call(body, {"authorizer": {"lambda": verdict["context"]}})
+
+        def _call(self, body: bytes, context: dict[str, Any]) -> None:
+            event = http_event.event(self.command, self.path, self.headers.items(), body, **context)
+            with one_at_a_time:
                 answer = api.handler(event, SimpleNamespace(aws_request_id="r"))
             return self._send(answer["statusCode"], answer["body"])
 
@@ -153,27 +170,6 @@ def _handler(server: ApiServer) -> type[BaseHTTPRequestHandler]:
             pass
 
     return Gateway
-
-
-def _event(method: str, path: str, body: bytes, context: dict[str, Any]) -> dict[str, Any]:
-    """API Gateway HTTP API, payload 2.0."""
-    path, _, query = path.partition("?")
-    return {
-        "version": "2.0",
-        "routeKey": "$default",
-        "rawPath": path,
-        "rawQueryString": query,
-        "queryStringParameters": dict(parse_qsl(query)),
-        "headers": {"content-type": "application/json"},
-        "body": body.decode() if body else None,
-        "isBase64Encoded": False,
-        "requestContext": {
-            "stage": "$default",
-            "requestId": "r",
-            "authorizer": {"lambda": context},
-            "http": {"method": method, "path": path, "sourceIp": "127.0.0.1"},
-        },
-    }
 
 
 @contextmanager

@@ -223,6 +223,26 @@ def test_a_nonsensical_wish_is_refused_with_a_fix(post: Post, query: dict[str, s
     assert answer["error"]["fix"]
 
 
+@pytest.mark.parametrize(
+    ("query", "more"),
+    [
+        ({}, {"explain": 0}),
+        ({}, {"explain": None}),
+        ({}, {"explain": ["true"]}),
+        ({}, {"class": 3}),
+        ({"explain": "x"}, {"explain": True}),
+    ],
+    ids=str,
+)
+def test_a_wrong_wish_is_told_wherever_it_stands(
+    post: Post, query: dict[str, str], more: dict[str, Any]
+) -> None:
+    document = {"image_base64": base64.b64encode(painted("lime")).decode()} | more
+    body = json.dumps(document).encode()
+    status, _ = post(body, query=query, content_type="application/json", x_api_key=KEY)
+    assert status == 400
+
+
 @pytest.mark.parametrize("query", [{"explain": "false"}, {"explain": "0"}, {"class": "x"}], ids=str)
 def test_unless_asked_for_nothing_is_explained(post: Post, query: dict[str, str]) -> None:
     assert post(painted("red"), query=query, x_api_key=KEY) == post(painted("red"), x_api_key=KEY)
