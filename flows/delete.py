@@ -3,7 +3,15 @@
 from prefect import flow
 
 from contracts.identity import Project
-from tasks.deletion.steps import alone, empty, end_runs, finish, plan_late_sweep, reported
+from tasks.deletion.steps import (
+    alone,
+    empty,
+    end_runs,
+    finish,
+    plan_late_sweep,
+    reported,
+    sweep_again,
+)
 from tasks.deletion.tally import Deletion
 
 
@@ -19,5 +27,6 @@ def delete(user: str, project: str, receipt: str, is_late: bool = False) -> None
         end_runs(deletion)
         with alone(deletion):
             empty(deletion)
+            sweep_again(deletion)
             finish(deletion)
         plan_late_sweep(deletion)

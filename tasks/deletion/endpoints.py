@@ -11,6 +11,7 @@ from tasks.settings import settings
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_logs import CloudWatchLogsClient
 
 
 def find_functions(deletion: Deletion) -> Iterator[Batch]:
@@ -49,7 +50,7 @@ def remove_functions(_deletion: Deletion, ids: Sequence[str]) -> None:
 
 def find_logs(deletion: Deletion) -> Iterator[Batch]:
     """Log groups, which Lambda has made for the functions."""
-    client = clients.session().client("logs")
+    client = _logs()
     for name in _names(deletion.project):
         group = f"/aws/lambda/{name}"
         try:
@@ -61,7 +62,7 @@ def find_logs(deletion: Deletion) -> Iterator[Batch]:
 
 def remove_logs(_deletion: Deletion, ids: Sequence[str]) -> None:
     """What is gone already is no error."""
-    client = clients.session().client("logs")
+    client = _logs()
     for group in ids:
         try:
             client.delete_log_group(logGroupName=group)
@@ -97,6 +98,10 @@ def remove_images(_deletion: Deletion, ids: Sequence[str]) -> None:
                 f"{len(kept)} images could not be deleted: {kept[0].get('failureReason', '')}",
                 fix="see the repository's policy, then delete the project again",
             )
+
+
+def _logs() -> "CloudWatchLogsClient":
+    return clients.session().client("logs")
 
 
 def _names(project: Project) -> tuple[str, str]:

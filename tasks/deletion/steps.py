@@ -21,7 +21,7 @@ from tasks.deletion.parts import PARTS, RECORD
 from tasks.deletion.tally import Deletion
 from tasks.settings import settings
 
-_PASSES: Final = 6
+_ROUNDS: Final = 5
 _MAX_ATTEMPTS: Final = 5
 _LEASE_WAIT_SECONDS: Final = 600.0  # a release may be at its last step
 # An address that takes an upload is good for an hour, and so long S3's events are tried again.
@@ -67,20 +67,9 @@ def end_runs(deletion: Deletion) -> None:
 
 
 def empty(deletion: Deletion) -> None:
-    """Remove all parts, and look again until a whole round finds nothing.
-
-    What was written while the first round went by goes in the second. Raises `ExemplarError` when
-    somebody keeps on writing.
-    """
-    for _ in range(_PASSES):
-        if not deletion.is_due():
-            return
-        if not sum(sweep(deletion, number) for number in range(len(PARTS))):
-            return
-    raise ExemplarError(
-        f"something still writes to {deletion.project.name!r} after {_PASSES} rounds",
-        fix="stop whatever uploads to it or trains on it, then delete it again",
-    )
+    """Remove all parts, each as a task of its own."""
+    for number in range(len(PARTS)):
+        sweep(deletion, number)
 
 
 # Retries: AWS, MLflow and Prefect may stumble; every step may be repeated.
@@ -89,6 +78,8 @@ def sweep(deletion: Deletion, number: int) -> int:
     """Remove one part; return how much there was."""
     part = PARTS[number]
     tally.settle(deletion, (*PARTS, RECORD))
+    if not deletion.is_due():
+        return 0
     receipt = deletion.receipt()
     if not receipt.is_done:
         progress = max(receipt.progress, number / len(PARTS))
@@ -98,6 +89,23 @@ def sweep(deletion: Deletion, number: int) -> int:
     if removed:
         get_run_logger().info("%s: %d", part.says, removed)
     return removed
+
+
+# Retries: as above.
+@task(retries=3, retry_delay_seconds=[2, 10, 30])
+def sweep_again(deletion: Deletion) -> None:
+    """Look at all parts until a whole round finds nothing: something was under way meanwhile.
+
+    Raises `ExemplarError` when somebody keeps on writing.
+    """
+    tally.settle(deletion, (*PARTS, RECORD))
+    for _ in range(_ROUNDS):
+        if not deletion.is_due() or not sum(tally.sweep(deletion, part) for part in PARTS):
+            return
+    raise ExemplarError(
+        f"something still writes to {deletion.project.name!r} after {_ROUNDS} rounds",
+        fix="stop whatever uploads to it or trains on it, then delete it again",
+    )
 
 
 # Retries: the table may stumble.

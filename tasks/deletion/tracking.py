@@ -32,7 +32,7 @@ def find_tracked(deletion: Deletion) -> Iterator[Batch]:
     if client.search_registered_models(f"name = '{name}'"):
         versions = list(_pages(client.search_model_versions, f"name = '{name}'"))
         yield Batch((f"{_MODEL} {name}",), {"models": 1, "model_versions": len(versions)})
-    for experiment in _experiments(client, deletion):
+    if experiment := client.get_experiment_by_name(name):
         while runs := _left(client, experiment):
             artifacts = sum(_count(client, run.info.run_id, "") for run in runs)
             ids = tuple(f"{_RUN} {run.info.run_id}" for run in runs)
@@ -81,15 +81,15 @@ def _remove_run(client: "MlflowClient", deletion: Deletion, run_id: str) -> None
 
 def _remove_experiment(client: "MlflowClient", deletion: Deletion, experiment_id: str) -> None:
     experiment = _unless_absent(client.get_experiment, experiment_id)
+    nameless = f"deleted-{deletion.receipt_id}-{experiment_id}"
     # SQLite gives the number of the last experiment to the next one.
-    if experiment is None or experiment.name not in _names(deletion):
+    if experiment is None or experiment.name not in {deletion.project.registry_name, nameless}:
         return
-    if experiment.lifecycle_stage == "deleted" and experiment.name != _nameless(deletion):
-        client.restore_experiment(experiment_id)
-        experiment = client.get_experiment(experiment_id)
-    if experiment.lifecycle_stage != "deleted":
-        if experiment.name != _nameless(deletion):
-            client.rename_experiment(experiment_id, _nameless(deletion))
+    if experiment.name != nameless:
+        if experiment.lifecycle_stage == "deleted":
+            client.restore_experiment(experiment_id)  # a marked one takes no name
+        client.rename_experiment(experiment_id, nameless)
+    if client.get_experiment(experiment_id).lifecycle_stage != "deleted":
         client.delete_experiment(experiment_id)
     if store := _store():
         store._hard_delete_experiment(experiment_id)
@@ -111,23 +111,6 @@ def _opened(address: str) -> Any:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     return SqlAlchemyStore(address, "mlflow-artifacts:/")  # type: ignore[no-untyped-call]
-
-
-def _names(deletion: Deletion) -> tuple[str, str]:
-    return deletion.project.registry_name, _nameless(deletion)
-
-
-def _nameless(deletion: Deletion) -> str:
-    return f"deleted-{deletion.receipt_id}"
-
-
-def _experiments(client: "MlflowClient", deletion: Deletion) -> Iterator["Experiment"]:
-    """By either name; one that is renamed and marked is done with, unless it can be removed."""
-    for name in _names(deletion):
-        found = client.get_experiment_by_name(name)
-        is_marked = found is not None and found.lifecycle_stage == "deleted"
-        if found and not (is_marked and name == _nameless(deletion) and not _store()):
-            yield found
 
 
 def _left(client: "MlflowClient", experiment: "Experiment") -> list["Run"]:

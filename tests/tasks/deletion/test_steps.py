@@ -156,6 +156,23 @@ def test_what_does_not_go_is_said_and_not_tried_for_ever(places: pytest.MonkeyPa
         tally.sweep(deletion, stuck)
 
 
+def test_who_keeps_on_writing_is_named(
+    places: pytest.MonkeyPatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deletion, real = marked("writes"), tally.sweep
+
+    def sweep_and_write(deletion: Deletion, part: Part) -> int:
+        removed = real(deletion, part)
+        put(deletion, f"objects/after-{part.name}")
+        return removed
+
+    monkeypatch.setattr(tally, "sweep", sweep_and_write)
+    monkeypatch.setattr(steps, "_ROUNDS", 2)
+    with pytest.raises(ExemplarError, match="something still writes"):
+        steps.sweep_again.fn(deletion)
+    assert deletion.is_due()
+
+
 def test_a_late_one_takes_what_came_since_and_nothing_of_a_new_project(
     places: pytest.MonkeyPatch,
 ) -> None:
