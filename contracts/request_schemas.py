@@ -96,10 +96,13 @@ def settings() -> dict[str, Schema]:
     simple = {name: value for name, value in DEFAULTS.items() if not isinstance(value, dict)}
     plain = {name: schema.like(value) for name, value in simple.items()}
     rate = schema.whole(1, REQUESTS_PER_MINUTE_MAX, "That one key may make; null: the system's.")
+    kept = {"type": ["boolean", "number"], "minimum": 0, "maximum": 1}
+    kept["description"] = "Whether requests to the endpoint are kept for a while, or which share."
     return plain | {
         "retrain": _retraining(),
         "endpoint_auth": schema.one_of(ENDPOINT_AUTHS, "A key, or a signature by AWS credentials."),
         "requests_per_minute": schema.maybe(rate),
+        "log_requests": kept,
     }
 
 

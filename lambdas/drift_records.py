@@ -10,8 +10,8 @@ from typing import Any
 
 from contracts.answer_counts import AnswerCounts
 from contracts.identity import Project
-from lambdas.endpoints import Endpoints
-from lambdas.table import Key, Table
+from lambdas.state import State
+from lambdas.table import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,12 @@ class DriftRecord:
 class DriftRecords:
     """One a project."""
 
-    def __init__(self, table: Table) -> None:
-        self._table = table
+    def __init__(self, state: State) -> None:
+        self._state = state
 
     def find(self, project: Project) -> DriftRecord | None:
         """The latest verdict."""
-        item = self._table.get(_key(project))
+        item = self._state.table.get(_key(project))
         if item is None:
             return None
         values = {name: item[name] for name in _STORED} | {"revision": item["revision"]}
@@ -58,12 +58,12 @@ class DriftRecords:
     def put(self, project: Project, record: DriftRecord) -> bool:
         """Store what followed upon `record.revision`; False if something else has meanwhile.
 
-        Nor is it stored once the project is served no more, so that nothing is left behind.
+        Nor is anything stored of a project that is deleted, so that nothing is left behind.
         """
         values = {name: getattr(record, name) for name in _STORED}
         values["reference"] = record.reference.as_item()
-        exists = Endpoints.key(project)
-        return self._table.put_revision(_key(project), values, record.revision, exists)
+        guard = self._state.guard(project)
+        return self._state.table.put_revision(_key(project), values, record.revision, guard)
 
 
 def _key(project: Project) -> Key:

@@ -27,23 +27,18 @@ class Endpoints:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    @staticmethod
-    def key(project: Project) -> Key:
-        """Of the item that exists as long as the project is served."""
-        return _PARTITION, f"PROJECT#{project.slug}"
-
     def add(self, project: Project, today: str) -> None:
         """Say that a project is served; repeating it changes nothing."""
         values = {"user": project.user, "name": project.name, "reading_day": today}
-        self._table.put_new(self.key(project), values)
+        self._table.put_new(_key(project), values)
 
     def remove(self, project: Project) -> None:
-        """Say that it is not any more. From then on nothing is counted for it."""
-        self._table.delete(self.key(project))
+        """Say that it is not any more, or is no more."""
+        self._table.delete(_key(project))
 
     def find(self, project: Project) -> Endpoint | None:
         """One of them."""
-        item = self._table.get(self.key(project))
+        item = self._table.get(_key(project))
         return Endpoint(project, item["reading_day"]) if item else None
 
     def all(self) -> list[Endpoint]:
@@ -55,4 +50,8 @@ class Endpoints:
 
     def move_on(self, project: Project, day: str) -> None:
         """Say that all days before this one are accounted."""
-        self._table.update(self.key(project), {"reading_day": day})
+        self._table.update(_key(project), {"reading_day": day})
+
+
+def _key(project: Project) -> Key:
+    return _PARTITION, f"PROJECT#{project.slug}"

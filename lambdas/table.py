@@ -127,10 +127,10 @@ class Table:
                 break
         return []
 
-    def put_revision(self, key: Key, values: dict[str, Any], after: int, exists: Key) -> bool:
+    def put_revision(self, key: Key, values: dict[str, Any], after: int, guard: Guard) -> bool:
         """Write an item that is at revision `after` now (0: there is none), and count it up.
 
-        False, and nothing written, if it is at another, or if the item `exists` does not exist.
+        False, and nothing written, if it is at another, or if the guard does not hold.
         """
         expected = "attribute_not_exists(pk)" if after == 0 else "revision = :after"
         put: dict[str, Any] = {
@@ -140,20 +140,8 @@ class Table:
         }
         if after:
             put["ExpressionAttributeValues"] = _to_item({":after": after})
-        check = {
-            "TableName": self._name,
-            "Key": _key_item(exists),
-            "ConditionExpression": "attribute_exists(pk)",
-        }
-        both: list[Any] = [{"Put": put}, {"ConditionCheck": check}]
-        try:
-            self._client.transact_write_items(TransactItems=both)
-        except self._client.exceptions.TransactionCanceledException as error:
-            reasons = {reason["Code"] for reason in error.response["CancellationReasons"]}
-            if reasons <= {"None", "ConditionalCheckFailed", "TransactionConflict"}:
-                return False
-            raise
-        return True
+        check = {"ConditionCheck": self._check(guard)}
+        return not self._write_together([{"Put": put}, check])
 
     def take_lease(self, key: Key, holder: str, now: float, until: float) -> bool:
         """Give an item to `holder` until then, unless another has it; return whether it has it."""

@@ -15,8 +15,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from contracts.identity import Project
-from lambdas.endpoints import Endpoints
-from lambdas.table import Key, Table
+from lambdas.state import State
+from lambdas.table import Key
 from lambdas.tally import Tally
 
 _DAY_MS: Final = 86_400_000
@@ -58,8 +58,9 @@ class DayUsage:
 class UsageDays:
     """The items of one project."""
 
-    def __init__(self, table: Table, project: Project) -> None:
-        self._table, self._project = table, project
+    def __init__(self, state: State, project: Project) -> None:
+        self._table, self._project = state.table, project
+        self._guard = state.guard(project)
 
     def day(self, day: str) -> DayUsage:
         """One day, perhaps of which nothing is known."""
@@ -74,7 +75,7 @@ class UsageDays:
     def put(self, usage: DayUsage) -> bool:
         """Store what followed upon `usage.revision`; return False if something else has meanwhile.
 
-        Nor is it stored once the project is served no more, so that nothing is left behind.
+        Nor is anything stored of a project that is deleted, so that nothing is left behind.
         """
         values = {
             "settled_to_ms": usage.settled_to_ms,
@@ -83,8 +84,7 @@ class UsageDays:
             "recent": usage.recent.as_item(),
             "expires_at": int(time.time()) + _KEPT_SECONDS,
         }
-        exists = Endpoints.key(self._project)
-        return self._table.put_revision(self._key(usage.day), values, usage.revision, exists)
+        return self._table.put_revision(self._key(usage.day), values, usage.revision, self._guard)
 
     def _key(self, day: str) -> Key:
         return f"PROJECT#{self._project.slug}", f"USAGE#{day}"

@@ -55,8 +55,10 @@ class Reader:
 
     def read_all(self, project: Project, usage: DayUsage, now_ms: int) -> DayUsage:
         """The day after reading its lines up to now. Raises `TooManyLines`."""
-        while not usage.is_complete and usage.read_to_ms < min(usage.end_ms, now_ms):
+        while not usage.is_complete:
             usage = self.read_on(project, usage, now_ms)
+            if usage.read_to_ms >= min(usage.end_ms, now_ms):
+                break
         return usage
 
     def _count_requests(self, project: Project, window: _Window) -> bool:

@@ -8,8 +8,8 @@ from lambdas.latency import quantile
 from lambdas.tally import Tally
 from lambdas.usage import DayUsage
 
-_QUANTILES = {"p50_ms": 0.50, "p95_ms": 0.95, "p99_ms": 0.99}
-_COUNTS = (
+QUANTILES = {"p50_ms": 0.50, "p95_ms": 0.95, "p99_ms": 0.99}
+COUNTS = (
     *("requests", "ok", "refused", "failed", "examples", "none"),
     *("explained", "cold_starts", "calls"),
 )
@@ -22,8 +22,8 @@ def day_row(usage: DayUsage) -> dict[str, Any]:
 
 def figures(tally: Tally) -> dict[str, Any]:
     """What is told of a tally; durations are those of answers without an explanation."""
-    found: dict[str, Any] = {name: getattr(tally, name) for name in _COUNTS}
-    found |= {name: _rounded(quantile(tally.latency, q)) for name, q in _QUANTILES.items()}
+    found: dict[str, Any] = {name: getattr(tally, name) for name in COUNTS}
+    found |= {name: _rounded(quantile(tally.latency, q)) for name, q in QUANTILES.items()}
     found["ms"] = round(tally.ms, 1)
     found["dollars"] = round(tally.dollars, 6)
     found["versions"] = {name: _by_label(counts) for name, counts in tally.versions.items()}

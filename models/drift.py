@@ -6,6 +6,7 @@ drift, so confidences are compared class by class. SciPy has all the tests this 
 alibi-detect would bring a hundred packages for the same ones.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from contracts.answer_counts import HIGHEST, LOWEST, AnswerCounts, Bins, upper_probability
 
 FEWEST: Final = 50  # answers that say anything
+ENOUGH: Final = 500  # latest answers; where a day has more of them, it is judged by itself
+GROWTH: Final = 1.25  # of the answers of the same days, until they are judged again
 ALPHA: Final = 1e-4  # a monitor looks many times a month
 LEAST_SHIFT: Final = 0.15  # of the distribution function of confidences
 LEAST_RISE: Final = 0.10  # of the share that is none of the classes
@@ -46,6 +49,33 @@ class _Change:
 
     def is_beyond(self, least: float) -> bool:
         return self.size >= least and self.p_value < ALPHA / 2  # two tests are made
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """A model's latest answers, by the days that have enough of them."""
+
+    answers: AnswerCounts
+    first_day: str
+
+    @classmethod
+    def of(cls, newest_first: Iterable[tuple[str, AnswerCounts]]) -> "Latest":
+        """From days and the answers of each."""
+        answers, first_day = AnswerCounts(), ""
+        for day, counts in newest_first:
+            if answers.total >= ENOUGH:
+                break
+            answers.take(counts)
+            first_day = day
+        return cls(answers, first_day)
+
+    def is_due(self, judged: int, judged_from: str) -> bool:
+        """Whether to judge, after it was last done with so many answers from that day on.
+
+        Every look is another chance of a false alarm.
+        """
+        total = self.answers.total
+        return total >= FEWEST and (self.first_day != judged_from or total >= GROWTH * judged)
 
 
 def judge(recent: AnswerCounts, reference: AnswerCounts, *, was_drifting: bool = False) -> Verdict:

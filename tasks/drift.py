@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -15,20 +15,18 @@ from prefect.events.clients import get_events_client
 from prefect.logging import get_run_logger
 
 from contracts.answer_counts import AnswerCounts
-from contracts.errors import InvalidRequest, NotFound
+from contracts.errors import BeingDeleted, InvalidRequest, NotFound
 from contracts.identity import Project
 from contracts.keys import ProjectKeys
 from lambdas.drift_records import DriftRecord, DriftRecords
 from lambdas.usage import UsageDays, day_after, day_of, months_between
-from models.drift import FEWEST, judge
+from models.drift import Latest, judge
 from models.evaluation import Evaluation
 from tasks import clients, storage
 
 EVENT: Final = "exemplar.project.drifted"
 _EPISODES: Final = UUID("5f0dc1a8-6a44-4d0e-9a55-0a8e0c3c5d1b")  # each has an event of one id
 _LONGEST_DAYS: Final = 30
-_ENOUGH: Final = 500  # latest answers; where a day has more of them, it is judged by itself
-_GROWTH: Final = 1.25  # of the answers, until the same days are judged again
 
 
 # Retries: S3 and the table may stumble; a verdict is the same when it is made again.
@@ -39,7 +37,11 @@ def judge_drift(projects: list[Project]) -> list[Project]:
     for project in projects:
         try:
             judged[project] = _judged(project, time.time())
-        except (InvalidRequest, NotFound) as error:  # deleted meanwhile, or without an evaluation
+        except (
+            BeingDeleted,
+            InvalidRequest,
+            NotFound,
+        ) as error:  # deleted meanwhile, or without an evaluation
             get_run_logger().info("%s is not judged: %s", project.slug, error)
     _publish({project: record for project, record in judged.items() if record.judged_at})
     return [p for p, record in judged.items() if record.is_drifting and not record.is_announced]
@@ -49,7 +51,7 @@ def judge_drift(projects: list[Project]) -> list[Project]:
 @task(retries=3, retry_delay_seconds=[5, 20, 60])
 def announce_drift(projects: list[Project]) -> list[str]:
     """Emit an event for each drift that nobody has been told of; return the projects' slugs."""
-    records, told = DriftRecords(clients.state().table), []
+    records, told = DriftRecords(clients.state()), []
     for project in projects:
         record = records.find(project)
         if record is None or not record.is_drifting or record.is_announced:
@@ -62,26 +64,22 @@ def announce_drift(projects: list[Project]) -> list[str]:
 
 def _judged(project: Project, now: float) -> DriftRecord:
     """The verdict as it stands, made anew where there are enough more answers to judge by."""
-    records = DriftRecords(clients.state().table)
+    records = DriftRecords(clients.state())
     before, live = records.find(project), clients.state().project(project).model_version
     record = before
     if record is None or record.model_version != live:
         revision = record.revision if record else 0
         record = DriftRecord(reference_of(project, live), live, revision=revision)
-    answers, first_day = _latest_answers(project, live, now)
-    if answers.total >= FEWEST and (
-        first_day != record.first_day or answers.total >= _GROWTH * record.examples
-    ):
-        record = _with_verdict(record, answers, first_day, now)
+    latest = Latest.of(_answers_by_day(project, live, now))
+    if latest.is_due(record.examples, record.first_day):
+        record = _with_verdict(record, latest, now)
     if record is not before:
         records.put(project, record)
     return record
 
 
-def _with_verdict(
-    record: DriftRecord, answers: AnswerCounts, first_day: str, now: float
-) -> DriftRecord:
-    verdict = judge(answers, record.reference, was_drifting=record.is_drifting)
+def _with_verdict(record: DriftRecord, latest: Latest, now: float) -> DriftRecord:
+    verdict = judge(latest.answers, record.reference, was_drifting=record.is_drifting)
     goes_on = record.is_drifting and verdict.is_drifting
     return replace(
         record,
@@ -92,8 +90,8 @@ def _with_verdict(
         p_value=verdict.p_value,
         mix=verdict.mix,
         reason=verdict.reason,
-        examples=answers.total,
-        first_day=first_day,
+        examples=latest.answers.total,
+        first_day=latest.first_day,
         judged_at=now,
     )
 
@@ -113,18 +111,19 @@ def reference_of(project: Project, model_version: str) -> AnswerCounts:
     return counts
 
 
-def _latest_answers(project: Project, model_version: str, now: float) -> tuple[AnswerCounts, str]:
-    """The model's answers of the latest days that have enough of them, and the first such day."""
-    first, latest, first_day = day_after(day_of(now), 1 - _LONGEST_DAYS), AnswerCounts(), ""
-    days = UsageDays(clients.state().table, project)
-    months = months_between(first, day_of(now))
-    for usage in reversed([day for month in months for day in days.month(month)]):
-        if usage.day < first or latest.total >= _ENOUGH:
-            break
-        if counts := usage.total.versions.get(model_version):
-            latest.take(counts)
-            first_day = usage.day
-    return latest, first_day
+def _answers_by_day(
+    project: Project, model_version: str, now: float
+) -> Iterator[tuple[str, AnswerCounts]]:
+    """The model's answers of each day that has any, newest first."""
+    first, days = (
+        day_after(day_of(now), 1 - _LONGEST_DAYS),
+        UsageDays(clients.state(), project),
+    )
+    for month in reversed(months_between(first, day_of(now))):
+        for usage in reversed(days.month(month)):
+            counts = usage.total.versions.get(model_version)
+            if counts and usage.day >= first:
+                yield usage.day, counts
 
 
 def _event(project: Project, record: DriftRecord) -> Event:

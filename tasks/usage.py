@@ -7,7 +7,7 @@ from typing import Final
 from prefect import task
 from prefect.logging import get_run_logger
 
-from contracts.errors import NotFound
+from contracts.errors import BeingDeleted, NotFound
 from contracts.identity import Project
 from lambdas.endpoints import Endpoint, Endpoints
 from lambdas.tally import Tally
@@ -32,24 +32,20 @@ def count_requests() -> list[Project]:
     used = []
     for endpoint in Endpoints(table).all():
         try:
-            if _catch_up(endpoint, now_ms):
+            if catch_up(endpoint, now_ms):
                 used.append(endpoint.project)
         except Exception:  # noqa: BLE001 - whatever is wrong with it, the others are counted
             get_run_logger().exception("%s is not counted", endpoint.project.slug)
     return used
 
 
-def _catch_up(endpoint: Endpoint, now_ms: int) -> bool:
+def catch_up(endpoint: Endpoint, now_ms: int) -> bool:
     """Count an endpoint's lines day by day; return whether there were any."""
-    project, endpoints, day = (
-        endpoint.project,
-        Endpoints(clients.state().table),
-        endpoint.reading_day,
-    )
-    if not _exists(project):  # deleted while somebody looked at it and so put it on the list
+    project, day = endpoint.project, endpoint.reading_day
+    endpoints, is_used = Endpoints(clients.state().table), False
+    if not _exists(project):  # it came on the list again while it was being deleted
         endpoints.remove(project)
         return False
-    is_used = False
     while day <= day_of(now_ms / 1_000):
         usage, has_lines = _catch_up_day(project, day, now_ms)
         is_used = is_used or has_lines
@@ -63,16 +59,16 @@ def _catch_up(endpoint: Endpoint, now_ms: int) -> bool:
 def _exists(project: Project) -> bool:
     try:
         clients.state().project(project)
-    except NotFound:
+    except (NotFound, BeingDeleted):
         return False
     return True
 
 
 def _catch_up_day(project: Project, day: str, now_ms: int) -> tuple[DayUsage, bool]:
     reader = Reader(clients.logs(), settings().stack)
-    days, is_used = UsageDays(clients.state().table, project), False
+    days, is_used = UsageDays(clients.state(), project), False
     usage = days.day(day)
-    while not usage.is_complete and usage.read_to_ms < min(usage.end_ms, now_ms):
+    while not usage.is_complete:
         before, usage = usage, reader.read_on(project, usage, now_ms)
         has_lines = usage.settled != before.settled or not (
             before.recent == usage.recent == _NOTHING
@@ -82,4 +78,6 @@ def _catch_up_day(project: Project, day: str, now_ms: int) -> tuple[DayUsage, bo
             if not days.put(usage):  # another is counting, or the endpoint is gone
                 return before, is_used
             usage = replace(usage, revision=usage.revision + 1)
+        if usage.read_to_ms >= min(usage.end_ms, now_ms):
+            break
     return usage, is_used

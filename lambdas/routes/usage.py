@@ -8,13 +8,15 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.logging import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
+from contracts import schema
 from contracts.errors import InvalidRequest
 from contracts.identity import Project
 from contracts.prices import AS_OF
-from lambdas import environment
+from lambdas import environment, usage_answer
 from lambdas.drift_records import DriftRecords
 from lambdas.endpoints import Endpoints
 from lambdas.function_logs import TooManyLines
+from lambdas.routes.description import described
 from lambdas.routes.exchange import answer, project_named, router
 from lambdas.state import ProjectRecord
 from lambdas.tally import Tally
@@ -30,6 +32,10 @@ log = Logger(service="exemplar-api", level="WARNING")
 
 
 @router.get("/v1/projects/<name>/usage")
+@described(
+    answers={200: usage_answer.usage},
+    query={"days": schema.whole(1, MOST_DAYS, "How many, today among them; 30 by default.")},
+)
 def show_usage(name: str) -> Response[str]:
     """Requests, errors, latency and cost by day, lines of this moment among them; and drift."""
     project, days = project_named(name), _days()
@@ -39,7 +45,7 @@ def show_usage(name: str) -> Response[str]:
     usages = _usages(record, first, now)
     shown = [usage for usage in usages if usage.day >= first]
     total = Tally().merged(*(usage.total for usage in shown))
-    drift = DriftRecords(environment.state().table).find(project)
+    drift = DriftRecords(environment.state()).find(project)
     found = {
         "project": project.name,
         "days": [day_row(usage) for usage in shown],
@@ -64,7 +70,7 @@ def _days() -> int:
 
 def _usages(record: ProjectRecord, first: str, now: float) -> list[DayUsage]:
     """All days of the months since `first`, in order, up to this moment."""
-    days = UsageDays(environment.state().table, record.project)
+    days = UsageDays(environment.state(), record.project)
     months = months_between(first, day_of(now))
     found = {usage.day: usage for month in months for usage in days.month(month)}
     if record.endpoint:
@@ -76,12 +82,12 @@ def _unsettled(project: Project, found: dict[str, DayUsage], now: float) -> Iter
     """Today, and yesterday until its last lines have come, with what was logged meanwhile."""
     endpoints, today = Endpoints(environment.state().table), day_of(now)
     endpoints.add(project, today)  # one that was made before there was a list
+    endpoint = endpoints.find(project)
     reader = Reader(environment.logs(), environment.stack(), _PAGES)
     for day in (day_after(today, -1), today):
-        usage = found.get(day) or DayUsage.of(day)
-        endpoint = endpoints.find(project)
         if endpoint is None or day < endpoint.reading_day:
             continue
+        usage = found.get(day) or DayUsage.of(day)
         try:
             yield reader.read_all(project, usage, int(now * 1_000))
         except (BotoCoreError, ClientError, TooManyLines) as error:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+from lambdas.endpoints import Endpoints
 from lambdas.retraining import stop_watching
 from tasks import clients
 from tasks.deletion.tally import Batch, Deletion, in_batches
@@ -82,6 +83,7 @@ def remove_record(deletion: Deletion, _ids: Sequence[str]) -> None:
     record = state.find_project(project)
     if record and record.deletion == deletion.receipt_id:
         stop_watching(state.table, project)
+        Endpoints(state.table).remove(project)
     state.remove_project(project, deletion.receipt_id)
 
 

@@ -39,7 +39,7 @@ def test_usage_is_shown_as_days_costs_and_drift(
     document = run("usage", name, "--days", 2, "--json").document
     assert document["total"]["ok"] == 30
     record = DriftRecord(AnswerCounts(), "m", is_drifting=True, since=1e9, judged_at=1e9)
-    records = DriftRecords(server.table)
+    records = DriftRecords(server.state)
     assert records.put(endpoint.project, record)
     assert "drifting since 2001-09-0" in run("usage", name).out
 

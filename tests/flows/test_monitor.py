@@ -68,7 +68,7 @@ def promote(project: Project, version: str) -> None:
 
 
 def requests_today(endpoint: Endpoint) -> int:
-    days = UsageDays(clients.state().table, endpoint.project)
+    days = UsageDays(clients.state(), endpoint.project)
     return days.day(day_of(time.time())).total.requests
 
 
@@ -103,7 +103,7 @@ def test_of_a_day_that_is_over_the_next_one_is_read(serve: Callable[..., Endpoin
     endpoint.ask(now_ms() - 2 * 86_400_000, 4)
     endpoint.ask(now_ms(), 1)
     monitor()
-    days = UsageDays(clients.state().table, endpoint.project)
+    days = UsageDays(clients.state(), endpoint.project)
     assert days.day(day_after(today, -2)).total.requests == 4
     assert requests_today(endpoint) == 1
     # Yesterday may not be over yet, for a quarter of an hour.
@@ -135,7 +135,7 @@ def test_a_drift_is_told_once_and_again_when_it_comes_back(
     serve: Callable[..., Endpoint], prefect_address: str
 ) -> None:
     endpoint = serve("drifts")
-    project, records = endpoint.project, DriftRecords(clients.state().table)
+    project, records = endpoint.project, DriftRecords(clients.state())
     endpoint.ask(now_ms(), 60, labels=("cat",), confidences=(0.94,))
     assert monitor() == []
     steady = records.find(project)

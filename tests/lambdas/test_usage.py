@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
+from contracts.answer_counts import AnswerCounts
 from contracts.identity import Project
 from contracts.manifest import Kind
 from contracts.request_line import RequestLine
 from contracts.status import Job
 from lambdas import environment
-from lambdas.endpoints import Endpoints
+from lambdas.drift_records import DriftRecord, DriftRecords
 from lambdas.state import ProjectRecord
 from lambdas.tally import Tally
 from lambdas.usage import DayUsage, UsageDays, day_after, day_of, day_start_ms, months_between
@@ -34,7 +35,7 @@ MINUTE = 60_000
 @pytest.fixture
 def endpoint(request: pytest.FixtureRequest, emulator: Any) -> Endpoint:
     project = Project("ann", f"p{zlib.crc32(request.node.nodeid.encode()):08x}")
-    Endpoints(environment.state().table).add(project, DAY)
+    environment.state().create_project(ProjectRecord(project, Kind.IMAGE, ("cat", "dog")))
     return Endpoint(project, emulator.client("logs"))
 
 
@@ -87,7 +88,7 @@ def test_an_endpoint_without_a_log_has_no_usage(endpoint: Endpoint) -> None:
 def test_however_often_it_is_read_a_line_counts_once_and_late_ones_count(
     endpoint: Endpoint,
 ) -> None:
-    days = UsageDays(environment.state().table, endpoint.project)
+    days = UsageDays(environment.state(), endpoint.project)
     written = 0
     for step in range(0, 60, 7):
         now = NOON + step * MINUTE
@@ -112,7 +113,7 @@ def test_a_day_that_was_missed_is_read_in_parts_to_the_same_end(endpoint: Endpoi
 
 def test_of_two_that_count_at_once_one_is_stored(endpoint: Endpoint) -> None:
     endpoint.ask(NOON, 3)
-    days = UsageDays(environment.state().table, endpoint.project)
+    days = UsageDays(environment.state(), endpoint.project)
     late = NOON + 2 * LATE_MS
     both = [read(endpoint, late, days.day(DAY)) for _ in range(2)]
     with ThreadPoolExecutor(2) as pool:
@@ -121,25 +122,27 @@ def test_of_two_that_count_at_once_one_is_stored(endpoint: Endpoint) -> None:
     assert not days.put(both[0])  # nor later
 
 
-def test_nothing_is_stored_of_an_endpoint_that_is_gone(endpoint: Endpoint) -> None:
+def test_nothing_is_stored_of_a_project_that_is_being_deleted(endpoint: Endpoint) -> None:
     endpoint.ask(NOON)
-    table = environment.state().table
-    days, usage = UsageDays(table, endpoint.project), read(endpoint, NOON + MINUTE)
-    Endpoints(table).remove(endpoint.project)
+    state = environment.state()
+    days, usage = UsageDays(state, endpoint.project), read(endpoint, NOON + MINUTE)
+    state.mark_deletion(endpoint.project, "receipt-1")
     assert not days.put(usage)
+    assert not DriftRecords(state).put(endpoint.project, DriftRecord(AnswerCounts(), "m"))
     assert days.month(DAY[:7]) == []
 
 
 COUNT = """
 import os, signal, sys
 import boto3
+from contracts.answer_counts import AnswerCounts
 from contracts.identity import Project
 from lambdas import environment
 from lambdas.usage import UsageDays
 from lambdas.usage_reading import Reader
 
 project, day, now, when = Project("ann", sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
-days = UsageDays(environment.state().table, project)
+days = UsageDays(environment.state(), project)
 usage = Reader(environment.logs(), environment.stack()).read_all(project, days.day(day), now)
 if when == "before":
     os.kill(os.getpid(), signal.SIGKILL)
@@ -151,7 +154,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_a_reader_that_is_killed_between_counting_and_storing_loses_and_doubles_nothing(
     endpoint: Endpoint,
 ) -> None:
-    days = UsageDays(environment.state().table, endpoint.project)
+    days = UsageDays(environment.state(), endpoint.project)
     for number, when in enumerate(("before", "after", "before", "after")):
         now = NOON + 20 * number * MINUTE
         endpoint.ask(now - 1, 2)
@@ -178,14 +181,11 @@ def test_days_and_months() -> None:
 
 
 def served(endpoint: Endpoint) -> None:
-    state = environment.state()
-    state.create_project(ProjectRecord(endpoint.project, Kind.IMAGE, ("cat", "dog")))
-    state.update_project(endpoint.project, endpoint="https://x.lambda-url.example/")
+    environment.state().update_project(endpoint.project, endpoint="https://x.lambda-url.example/")
 
 
 def test_the_call_tells_what_was_logged_a_moment_ago(endpoint: Endpoint, call: Call) -> None:
     served(endpoint)
-    Endpoints(environment.state().table).remove(endpoint.project)  # made before there was a list
     state, now = environment.state(), int(time.time() * 1_000)
     state.create_job(Job(endpoint.project, "j1", "u1", dollars=1.25))
     endpoint.ask(max(now - 10, day_start_ms(day_of(now / 1_000))), 3)
@@ -201,7 +201,7 @@ def test_the_call_tells_what_was_logged_a_moment_ago(endpoint: Endpoint, call: C
     assert found["read_to"] == pytest.approx(time.time(), abs=60)
     assert found["drift"] is None
     # Nothing was stored by the call, and nothing of it is shown to another.
-    assert UsageDays(state.table, endpoint.project).month(month["month"]) == []
+    assert UsageDays(state, endpoint.project).month(month["month"]) == []
     path = f"/v1/projects/{endpoint.project.name}/usage"
     assert call("GET", path, user="bob")[0] == 404
 
@@ -211,7 +211,7 @@ def test_without_the_logs_the_call_tells_what_is_stored(
 ) -> None:
     served(endpoint)
     today = day_of(time.time())
-    days = UsageDays(environment.state().table, endpoint.project)
+    days = UsageDays(environment.state(), endpoint.project)
     days.put(replace(DayUsage.of(today), settled=Tally(requests=7, ok=7)))
     environment.logs.cache_clear()
     with monkeypatch.context() as patch:

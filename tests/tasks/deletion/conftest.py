@@ -26,6 +26,7 @@ from contracts.manifest import Kind
 from contracts.project_settings import NO_RETRAINING
 from contracts.status import Job
 from flows.delete import delete
+from lambdas.endpoints import Endpoints
 from lambdas.retraining import schedule_kept, watched_projects
 from lambdas.rollback import LIVE
 from lambdas.state import ProjectRecord, ReleaseRecord, VersionRecord
@@ -129,6 +130,7 @@ def _state(project: Project) -> dict[str, int]:
         state.put_version(project, record)
         state.put_release(project, ReleaseRecord(name, "1", at, "ann", "better"))
     state.table.put((f"PROJECT#{project.slug}", "USAGE#2026-11"), {"calls": 7})
+    Endpoints(state.table).add(project, "2026-11-27")
     with schedule_kept(state.table, project, {"retrain": NO_RETRAINING | {"every_days": 30}}):
         pass
     return {"keys": 2, "jobs": 3, "versions": 3, "releases": 3, "other_records": 1}
@@ -271,6 +273,7 @@ def look(places: pytest.MonkeyPatch) -> Look:
         found = {
             "record": clients.state().find_project(project) is not None,
             "items": clients.state().table.sort_keys(f"PROJECT#{project.slug}"),
+            "served": Endpoints(clients.state().table).find(project),
             "watched": [p for p in watched_projects(clients.state().table) if p == project],
             "objects": _keys_of(project),
             "functions": _function_names(project),
