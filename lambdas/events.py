@@ -22,10 +22,15 @@ def resource_of(project: Project) -> str:
     return f"exemplar.project.{project.slug}"
 
 
-def emit(event: str, project: Project, payload: dict[str, Any]) -> None:
-    """Send one event, once. Raises `Unavailable` when Prefect does not take it."""
+def emit(
+    event: str, project: Project, payload: dict[str, Any], event_id: uuid.UUID | None = None
+) -> None:
+    """Send one event, once. Raises `Unavailable` when Prefect does not take it.
+
+    One that is sent again with the same id within half an hour is the same event to Prefect.
+    """
     document = {
-        "id": str(uuid.uuid4()),
+        "id": str(event_id or uuid.uuid4()),
         "event": event,
         "occurred": datetime.now(UTC).isoformat(),
         "resource": {

@@ -1,30 +1,26 @@
 """Whether what endpoints are asked has drifted, judged from the counts of their answers."""
 
-import asyncio
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID, uuid5
 
 from prefect import task
 from prefect.artifacts import create_table_artifact
-from prefect.events import Event
-from prefect.events.clients import get_events_client
 from prefect.logging import get_run_logger
 
 from contracts.answer_counts import AnswerCounts
 from contracts.errors import BeingDeleted, InvalidRequest, NotFound
 from contracts.identity import Project
 from contracts.keys import ProjectKeys
+from lambdas import events
 from lambdas.drift_records import DriftRecord, DriftRecords
 from lambdas.usage import UsageDays, day_after, day_of, months_between
 from models.drift import Latest, judge
 from models.evaluation import Evaluation
 from tasks import clients, storage
 
-EVENT: Final = "exemplar.project.drifted"
 _EPISODES: Final = UUID("5f0dc1a8-6a44-4d0e-9a55-0a8e0c3c5d1b")  # each has an event of one id
 _LONGEST_DAYS: Final = 30
 
@@ -37,11 +33,8 @@ def judge_drift(projects: list[Project]) -> list[Project]:
     for project in projects:
         try:
             judged[project] = _judged(project, time.time())
-        except (
-            BeingDeleted,
-            InvalidRequest,
-            NotFound,
-        ) as error:  # deleted meanwhile, or without an evaluation
+        except (BeingDeleted, InvalidRequest, NotFound) as error:
+            # It is going, or its model was never scored on what it is known by.
             get_run_logger().info("%s is not judged: %s", project.slug, error)
     _publish({project: record for project, record in judged.items() if record.judged_at})
     return [p for p, record in judged.items() if record.is_drifting and not record.is_announced]
@@ -56,7 +49,8 @@ def announce_drift(projects: list[Project]) -> list[str]:
         record = records.find(project)
         if record is None or not record.is_drifting or record.is_announced:
             continue
-        asyncio.run(_emit(_event(project, record)))
+        episode = uuid5(_EPISODES, f"{project.slug} {record.since!r}")
+        events.emit(events.DRIFTED, project, {"reason": record.reason}, episode)
         records.put(project, replace(record, is_announced=True))
         told.append(project.slug)
     return told
@@ -124,31 +118,6 @@ def _answers_by_day(
             counts = usage.total.versions.get(model_version)
             if counts and usage.day >= first:
                 yield usage.day, counts
-
-
-def _event(project: Project, record: DriftRecord) -> Event:
-    return Event.model_validate(
-        {
-            "id": uuid5(_EPISODES, f"{project.slug} {record.since!r}"),
-            "occurred": datetime.fromtimestamp(record.since or record.judged_at, UTC),
-            "event": EVENT,
-            "resource": {
-                "prefect.resource.id": f"exemplar.project.{project.slug}",
-                "prefect.resource.name": f"{project.user}/{project.name}",
-            },
-            "payload": {
-                "user": project.user,
-                "project": project.name,
-                "reason": record.reason,
-            },
-        }
-    )
-
-
-async def _emit(event: Event) -> None:
-    """Return when the server has it: this process may end at once."""
-    async with get_events_client(checkpoint_every=1) as client:
-        await client.emit(event)
 
 
 def _publish(judged: Mapping[Project, DriftRecord]) -> None:

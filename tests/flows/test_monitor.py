@@ -16,13 +16,13 @@ from contracts.identity import Project
 from contracts.keys import ProjectKeys
 from contracts.manifest import Kind
 from flows.monitor import monitor
+from lambdas import events
 from lambdas.drift_records import DriftRecords
 from lambdas.endpoints import Endpoints
 from lambdas.state import ProjectRecord, VersionRecord
 from lambdas.usage import UsageDays, day_after, day_of
 from models.evaluation import Evaluation
 from tasks import clients, storage
-from tasks.drift import EVENT
 from tests.emulator_process import until
 from tests.endpoint_log import Endpoint
 
@@ -35,10 +35,12 @@ MODEL, DATASET = "tuned-1", "d" * 64
 def serve(
     tasks_environment: pytest.MonkeyPatch,
     prefect_server: None,
+    prefect_address: str,
     emulator: Any,
     request: pytest.FixtureRequest,
 ) -> Callable[..., Endpoint]:
     """Projects of this test, whose model was sure of its 60 test examples."""
+    tasks_environment.setenv("PREFECT_API_URL", prefect_address)
     user = f"u{zlib.crc32(request.node.nodeid.encode()):08x}"
 
     def make(name: str, version: str = MODEL) -> Endpoint:
@@ -73,7 +75,7 @@ def requests_today(endpoint: Endpoint) -> int:
 
 
 def events_of(project: Project, address: str) -> list[dict[str, Any]]:
-    wanted = {"filter": {"event": {"name": [EVENT]}}, "limit": 50}
+    wanted = {"filter": {"event": {"name": [events.DRIFTED]}}, "limit": 50}
     found = httpx.post(f"{address}/events/filter", json=wanted, timeout=20).json()["events"]
     identity = f"exemplar.project.{project.slug}"
     return [e for e in found if e["resource"]["prefect.resource.id"] == identity]
