@@ -226,6 +226,7 @@ class Exemplar:
 
     def change_settings(self, project: str, **settings: Any) -> dict[str, Any]:
         """Set what the owner of a project can set; see `contracts.project_settings`."""
+        self._served.pop(project, None)  # what opens the endpoint may be among them
         changed: dict[str, Any] = self._api.call("PATCH", _path(project), settings)
         return changed
 

@@ -144,6 +144,11 @@ def _handler(server: ApiServer) -> type[BaseHTTPRequestHandler]:
         def _predict(self, body: bytes) -> None:
             address = urlsplit(self.path)
             project = Project(USER, address.path.rpartition("/")[2])
+            if server.state.project(project).setting("endpoint_auth") == "iam":
+                signature = self.headers.get("Authorization", "")
+                if not signature.startswith("AWS4-HMAC-SHA256 Credential=test/"):
+                    return self._send(403, {"Message": "Forbidden"})
+                return self._send(200, {"label": "signed", "key": self.headers.get("x-api-key")})
             keys = server.table.get((f"PROJECT#{project.slug}", "KEYS")) or {"hashes": set()}
             if digest(self.headers.get("x-api-key", "")) not in keys["hashes"]:
                 error = {"code": "unauthorized", "message": "unknown key", "fix": "rotate it"}

@@ -16,6 +16,7 @@ from deployments.client import Exemplar
 from deployments.remote_job import RemoteJob
 from lambdas.state import ProjectRecord
 from tests.deployments.api_server import RUN_ID, TOKEN, USER, ApiServer
+from tests.deployments.command_line import Run
 from tests.deployments.pictures import write_classes, write_picture
 
 CLASSES = ["cat", "dog"]
@@ -198,6 +199,23 @@ def test_a_key_lost_here_is_made_anew_only_when_asked(
     new = client.rotate_key(project)
     assert new != old
     assert client.predict(project, b"\xff\xd8\xff")["label"] == "cat"
+
+
+def test_an_endpoint_without_keys_is_asked_with_a_signature(
+    client: Exemplar, server: ApiServer, project: str, tmp_path: Path, run: Run
+) -> None:
+    client.create(project, CLASSES)
+    server.serve_endpoint(project)
+    picture = write_picture(tmp_path / "a.png", 0)
+    assert client.predict(project, picture)["label"] == "cat"
+    client.change_settings(project, endpoint_auth="iam")
+    (tmp_path / "home" / "keys.json").unlink()  # none is needed
+    assert client.predict(project, picture) == {"label": "signed", "key": None}
+    asked = run("predict", project, picture, "--json")
+    assert asked.document["predictions"][0]["label"] == "signed"
+    client.change_settings(project, endpoint_auth="key")
+    with pytest.raises(Unauthorized, match="not kept on this machine"):
+        client.predict(project, picture)
 
 
 def test_logs_say_what_they_need(

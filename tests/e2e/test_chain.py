@@ -13,6 +13,7 @@ from PIL import Image
 from contracts.identity import Project
 from deployments.client import Exemplar
 from deployments.model_runs import compare_runs
+from tests.emulator_process import until
 
 pytestmark = pytest.mark.stack
 
@@ -99,6 +100,46 @@ def test_without_the_key_nobody_gets_an_answer(trained: Any, headers: dict[str, 
     picture = next(folder.glob("*/*.png")).read_bytes()
     answer = httpx.post(client.endpoint("digits"), content=picture, headers=headers)
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
+
+
+def test_signatures_open_the_endpoint_instead_of_keys_as_soon_as_its_owner_wants(
+    trained: Any,
+) -> None:
+    client, _, folder = trained
+    picture = next(folder.glob("*/*.png"))
+    key, url = client.saved_key("digits"), client.endpoint("digits")
+    label = client.predict("digits", picture)["label"]
+
+    def status(**headers: str) -> int:
+        return httpx.post(url, content=picture.read_bytes(), headers=headers).status_code
+
+    client.change_settings("digits", endpoint_auth="iam")
+    try:
+        assert status(**{"x-api-key": key}) == 403  # by Lambda, before the function
+        assert client.predict("digits", picture)["label"] == label
+        assert "explanation" in client.predict("digits", picture, explain=True)
+    finally:
+        client.change_settings("digits", endpoint_auth="key")
+    until(lambda: status(**{"x-api-key": key}) == 200, seconds=10)
+
+
+def test_more_requests_than_the_owner_allows_are_told_to_wait(trained: Any) -> None:
+    client, _, folder = trained
+    picture = next(folder.glob("*/*.png")).read_bytes()
+    client.change_settings("digits", requests_per_minute=20)
+    key, url = {"x-api-key": client.rotate_key("digits")}, client.endpoint("digits")
+    try:
+        until(lambda: httpx.post(url, content=b"?", headers=key).status_code != 401)
+        answers = [httpx.post(url, content=picture, headers=key) for _ in range(60)]
+    finally:
+        client.change_settings("digits", requests_per_minute=None)
+        client.rotate_key("digits")  # another caller, who has the whole minute
+    statuses = [answer.status_code for answer in answers]
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert set(statuses) == {200, 429}
+    assert 18 <= statuses.count(200) <= 40  # a new minute may have begun
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert refused.json()["error"]["code"] == "rate_limited"
 
 
 def test_the_api_refuses_strangers(stack: Any, trained: Any) -> None:
