@@ -1,6 +1,5 @@
 """`exemplar deploy` and `exemplar destroy`: the system on an AWS account, from the command line."""
 
-import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,16 +9,13 @@ from rich.console import Console
 from rich.status import Status
 from rich.table import Column, Table
 
-from contracts.errors import InvalidRequest
 from deployments.aws.options import CONFIG_FILE, DeployOptions, Region, Stack
-from deployments.options import FAILED, AsJson, about, print_json
+from deployments.options import FAILED, AsJson, Yes, about, confirm, print_json
 
 if TYPE_CHECKING:
     from deployments.aws.removal import Inventory
     from deployments.aws.system import Deployed
     from deployments.stack_events import Say
-
-Yes = Annotated[bool, about("Do not ask.")]
 
 deploy_app = App(
     name="deploy", config=Toml(CONFIG_FILE, root_keys=["deploy"], use_commands_as_keys=False)
@@ -50,7 +46,7 @@ def deploy(
     console = Console(stderr=json)
     plan = Plan.check(options or DeployOptions())
     _show_rows(console, plan.lines())
-    _confirm("Deploy this?", is_sure=yes)
+    confirm("Deploy this?", is_sure=yes)
     with console.status("deploying") as spinner:
         done = deploy_system(plan, state_home() / "packages", _teller(console, spinner))
     token = make_token(plan.account, done.outputs, token_for) if token_for else ""
@@ -93,7 +89,7 @@ def destroy(
             *_counted("goes for ever" if everything else "stays", found.data),
         ],
     )
-    _confirm(f"Destroy {stack}?", is_sure=yes, answer=stack)
+    confirm(f"Destroy {stack}?", is_sure=yes, answer=stack)
     with console.status("destroying") as spinner:
         left = remove_system(account, stack, _teller(console, spinner), everything=everything)
     if json:
@@ -101,17 +97,6 @@ def destroy(
     else:
         _show_left(console, left)
     return FAILED if left.has_stack or any(left.goes.values()) else 0
-
-
-def _confirm(question: str, *, is_sure: bool, answer: str = "") -> None:
-    """Ask the person at the terminal; `answer` is a word to type instead of y."""
-    if is_sure:
-        return
-    if not sys.stdin.isatty():
-        raise InvalidRequest("nobody is here to confirm this", fix="add --yes")
-    told = input(f"{question} [{answer or 'y/N'}] ").strip()
-    if told != answer if answer else told.lower() not in {"y", "yes"}:
-        raise InvalidRequest("nothing was changed", fix=f"answer {answer or 'y'!r} to go on")
 
 
 def _teller(console: Console, spinner: Status) -> "Say":

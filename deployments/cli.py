@@ -16,6 +16,7 @@ from contracts.manifest import Kind
 from deployments.approval_commands import approve, change
 from deployments.aws_commands import deploy_app, destroy_app
 from deployments.compare_command import compare
+from deployments.delete_command import delete
 from deployments.evaluate_command import evaluate
 from deployments.feedback_command import feedback
 from deployments.local_commands import demo, down, status, up
@@ -321,6 +322,7 @@ app.command(feedback)
 app.command(evaluate)
 app.command(compare)
 app.command(suggest)
+app.command(delete)
 app.command(usage)
 app.command(status)
 app.command(down)

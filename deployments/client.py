@@ -15,6 +15,7 @@ from contracts.errors import Conflict, InvalidRequest, NotFound, Unauthorized, U
 from contracts.manifest import Kind
 from contracts.picture_type import SNIFF_BYTES, picture_type
 from deployments.api_calls import ApiCalls, ApiError, answer_json
+from deployments.awaited_deletion import wait_until_gone
 from deployments.connection import KeyRing, find_connection, is_loopback, state_home
 from deployments.feedback_calls import give, read_picture
 from deployments.folder import LabelledFolder, read_folder
@@ -260,6 +261,27 @@ class Exemplar:
     def take_back_feedback(self, project: str, sha256: str) -> dict[str, Any]:
         """Forget an example's label; models that have learnt from it stay."""
         found: dict[str, Any] = self._api.call("DELETE", _path(project, "feedback", sha256))
+        return found
+
+    def delete(
+        self,
+        project: str,
+        on_update: Callable[[dict[str, Any]], None] = _ignore,
+        poll_seconds: float = 1.0,
+    ) -> dict[str, Any]:
+        """Delete a project with everything that belongs to it; return the receipt when it is gone.
+
+        The endpoint closes at once. Interrupted, the deletion goes on by itself, and calling this
+        again waits for it. The key kept here is dropped. Raises `DeletionStuck`.
+        """
+        receipt = wait_until_gone(self._api, _path(project), on_update, poll_seconds)
+        self._keys.forget(self._connection.account, project)
+        self._served.pop(project, None)
+        return receipt
+
+    def receipts(self) -> list[dict[str, Any]]:
+        """Your deletions, under way and done, newest first."""
+        found: list[dict[str, Any]] = self._api.call("GET", "/v1/receipts")["receipts"]
         return found
 
     def rollback(self, project: str, to: str = "") -> dict[str, Any]:

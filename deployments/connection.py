@@ -6,6 +6,7 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,11 +131,21 @@ class KeyRing:
 
         Another command that saves at the same time waits, so neither loses the other's key.
         """
+        self._change(account, lambda keys: keys | {project: key})
+
+    def forget(self, account: str, project: str) -> None:
+        """Drop a key; none is no error."""
+        if self.find(account, project) is not None:
+            self._change(
+                account, lambda keys: {name: keys[name] for name in keys if name != project}
+            )
+
+    def _change(self, account: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with exclusive(self._path.with_name("keys.lock"), "saving a key", _LOCK_WAIT_SECONDS):
             document = _read_json(self._path)
             document = document if isinstance(document, dict) else {}
-            document[account] = _keys_of(document, account) | {project: key}
+            document[account] = change(_keys_of(document, account))
             self._replace(document)
 
     def _replace(self, document: dict[str, Any]) -> None:

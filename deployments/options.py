@@ -1,9 +1,12 @@
 """What the commands share: exit codes, parameters and the one JSON object."""
 
 import json
+import sys
 from typing import Annotated, Any
 
 from cyclopts import Parameter
+
+from contracts.errors import InvalidRequest
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 
@@ -25,11 +28,23 @@ def about(text: str) -> Parameter:
     return Parameter(help=text, negative="", show_default=False)
 
 
+def confirm(question: str, *, is_sure: bool, answer: str = "") -> None:
+    """Ask the person at the terminal; `answer` is a word to type instead of y."""
+    if is_sure:
+        return
+    if not sys.stdin.isatty():
+        raise InvalidRequest("nobody is here to confirm this", fix="add --yes")
+    told = input(f"{question} [{answer or 'y/N'}] ").strip()
+    if told != answer if answer else told.lower() not in {"y", "yes"}:
+        raise InvalidRequest("nothing was changed", fix=f"answer {answer or 'y'!r} to go on")
+
+
 def print_json(document: dict[str, Any]) -> None:
     """ASCII only, so that no terminal's encoding can break it."""
     print(json.dumps(document, default=str))
 
 
+Yes = Annotated[bool, about("Do not ask.")]
 TextColumn = Annotated[
     str, about("The column of texts, by its name or number, where it is not found.")
 ]

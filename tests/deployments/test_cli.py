@@ -32,6 +32,7 @@ COMMANDS = (
     "suggest",
     *(f"users {verb}" for verb in ("add", "list", "rotate", "remove", "limits")),
     "usage",
+    "delete",
 )
 
 
