@@ -48,6 +48,30 @@ def mcnemar_two_sided(wins: int, losses: int) -> float:
     return min(2 * smaller, 1.0)
 
 
+def fisher_greater(hits: int, total: int, other_hits: int, other_total: int) -> float:
+    """Return how likely so many `hits` of `total` are, if both rates were the same.
+
+    One-sided: small when the first rate hardly is the lower or the same.
+    Source: R. A. Fisher, "The logic of inductive inference" (1935).
+    """
+    if not (0 <= hits <= total and 0 <= other_hits <= other_total):
+        raise ValueError(
+            f"{hits} of {total} and {other_hits} of {other_total} cannot be, e.g. give 3, 9, 1, 80"
+        )
+    everything, all_hits = total + other_total, hits + other_hits
+    ways = _log_choose(everything, total)
+    terms = (
+        math.exp(_log_choose(all_hits, k) + _log_choose(everything - all_hits, total - k) - ways)
+        for k in range(hits, min(total, all_hits) + 1)
+        if total - k <= everything - all_hits
+    )
+    return min(math.fsum(terms), 1.0)
+
+
+def _log_choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+
 def sentence(correct: int, total: int) -> str:
     """Return a result and its 95 % interval in words a person without statistics understands."""
     if total == 0:

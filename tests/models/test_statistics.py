@@ -1,9 +1,9 @@
 """Known values of the statistics, from their papers' formulas and from exhaustive counts."""
 
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, fisher_exact
 
-from models.statistics import mcnemar_mid_p, sentence, wilson_interval
+from models.statistics import fisher_greater, mcnemar_mid_p, sentence, wilson_interval
 
 
 def test_wilson_interval_of_the_textbook_case() -> None:
@@ -39,3 +39,27 @@ def test_impossible_counts_are_refused(correct: int, total: int) -> None:
 
 def test_an_untested_model_claims_nothing() -> None:
     assert sentence(0, 0) == "not tested yet: there are no test examples"
+
+
+@pytest.mark.parametrize(
+    ("hits", "total", "other_hits", "other_total"),
+    [
+        (0, 0, 0, 0),
+        (1, 1, 0, 30),
+        (3, 9, 1, 80),
+        (9, 9, 80, 80),
+        (0, 5, 3, 5),
+        (40, 900, 90, 9_000),
+    ],
+)
+def test_the_exact_test_against_scipy(
+    hits: int, total: int, other_hits: int, other_total: int
+) -> None:
+    table = [[hits, total - hits], [other_hits, other_total - other_hits]]
+    expected = fisher_exact(table, alternative="greater").pvalue
+    assert fisher_greater(hits, total, other_hits, other_total) == pytest.approx(expected)
+
+
+def test_the_exact_test_refuses_what_cannot_be() -> None:
+    with pytest.raises(ValueError, match="4 of 3"):
+        fisher_greater(4, 3, 0, 1)
