@@ -81,7 +81,7 @@ def project_details() -> Schema:
         "report": schema.free("What was found in the data."),
         "jobs": schema.listed(job_summary(), "The latest, newest first."),
         "versions": schema.listed(version(), "Promoted ones, newest first."),
-        "releases": schema.listed(schema.of(ReleaseRecord, "Release"), "What was live when."),
+        "releases": schema.listed(release(), "What was live when; the latest."),
         "limits": limits(),
     }
     return schema.joined("ProjectDetails", project(), schema.record("", more))
@@ -193,6 +193,18 @@ def feedback() -> Schema:
 def version() -> Schema:
     """A promoted model version."""
     return schema.of(VersionRecord, "Version", metrics=_metrics())
+
+
+def release() -> Schema:
+    """A change of what is live, or a version that was withdrawn before it was."""
+    counts = schema.free("What each version had answered, where that decided.")
+    return schema.of(ReleaseRecord, "Release", answers=counts)
+
+
+def releases() -> Schema:
+    """All of them, newest first."""
+    fields = {"project": name(), "releases": schema.listed(release())}
+    return schema.record("Releases", fields)
 
 
 def rolled_back() -> Schema:

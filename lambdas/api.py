@@ -15,6 +15,7 @@ from lambdas.routes import (  # noqa: F401 - they fill the router
     models,
     openapi,
     projects,
+    releases,
     uploads,
     usage,
 )

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, Final
 
 from contracts.identity import Project
-from lambdas.rollback import LIVE
+from lambdas.live_alias import LIVE
 from lambdas.state import ProjectRecord, State
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ import boto3
 from botocore.config import Config
 
 from lambdas.quotas import HeldQuotas
+from lambdas.rollback import Place
 from lambdas.state import State
 from lambdas.stored_bytes import StoredBytes
 
@@ -43,6 +44,11 @@ def logs() -> Any:
 def state() -> State:
     """The state table of this stack."""
     return State(boto3.client("dynamodb"), os.environ["EXEMPLAR_TABLE"])
+
+
+def place() -> Place:
+    """Where releases are changed."""
+    return Place(functions(), state(), stack())
 
 
 def quotas(user: str) -> HeldQuotas:

@@ -17,7 +17,9 @@ from contracts.turns import TURNS, queue_of
 
 _ATTEMPTS = 6
 _TIMEOUT_SECONDS = 10.0  # giving up on a busy server only gives it more to do
+_SHORT_TIMEOUT_SECONDS = 2.0  # for what a person waits for, and what can be done later
 _PATIENCE_SECONDS = 20.0  # of the 29 that the API's function has
+_FOLLOW = "follow/follow"
 _UNFINISHED = ["SCHEDULED", "PENDING", "RUNNING", "PAUSED"]
 _FINAL = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
 
@@ -67,6 +69,26 @@ def _unfinished(user: str, deployment_id: str) -> dict[str, Any]:
         },
         "limit": TURNS,  # more than so many make no difference
     }
+
+
+def start_following(project: Project, epoch: int) -> str:
+    """Have the model registry follow what is live since `epoch`; return the flow run's id.
+
+    Raises `Unavailable` soon where Prefect does not answer: nobody waits for this.
+    """
+    deployment = _call("GET", f"/deployments/name/{_FOLLOW}", is_patient=False)
+    run = _call(
+        "POST",
+        f"/deployments/{deployment['id']}/create_flow_run",
+        {
+            "name": f"{project.slug}-{epoch}",
+            "idempotency_key": f"follow-{project.slug}-{epoch}",
+            "tags": [f"user:{project.user}", project_tag(project)],
+            "parameters": {"user": project.user, "project": project.name},
+        },
+        is_patient=False,
+    )
+    return str(run["id"])
 
 
 def cancel_runs(project: Project, job_id: str) -> int:
@@ -141,16 +163,19 @@ def job_tags(project: Project, job_id: str) -> list[str]:
     ]
 
 
-def _call(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+def _call(
+    method: str, path: str, body: dict[str, Any] | None = None, *, is_patient: bool = True
+) -> Any:
     """One API call; 5xx and broken connections are tried again (a busy SQLite server says 503)."""
     url = os.environ["PREFECT_API_URL"].rstrip("/") + path
     data = json.dumps(body).encode() if body is not None else None
     headers = {"Content-Type": "application/json", "Accept": "application/json"} | auth_headers()
     request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310
+    attempts, timeout = (_ATTEMPTS, _TIMEOUT_SECONDS) if is_patient else (2, _SHORT_TIMEOUT_SECONDS)
     reason, give_up_at = "", time.monotonic() + _PATIENCE_SECONDS
-    for attempt in range(_ATTEMPTS):
+    for attempt in range(attempts):
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             reason = f"it answered {error.code}"
@@ -158,7 +183,7 @@ def _call(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
                 break
         except OSError as error:  # refused, reset, timed out
             reason = str(error)
-        if attempt == _ATTEMPTS - 1 or time.monotonic() > give_up_at:
+        if attempt == attempts - 1 or time.monotonic() > give_up_at:
             break
         # Jobs that were sent at the same moment must not all come back at the same moment.
         time.sleep(0.2 * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311  # no secret

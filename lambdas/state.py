@@ -5,6 +5,7 @@
 | USER#{user}        | PROJECT#{name}     | the project                    |
 | PROJECT#{slug}     | JOB#{job}          | a training job                 |
 | PROJECT#{slug}     | VERSION#{model}    | a model version once promoted  |
+| PROJECT#{slug}     | RELEASE#{time}     | a change of what is live       |
 | USER#{user}        | SPENT#{month}#{run}| what one training run has cost |
 | USER#{user}        | STARTING#{kind}    | runs that are being created    |
 | USER#{user}        | RECEIPT#{receipt}  | a deletion, see `receipts`     |
@@ -15,7 +16,7 @@ their quotas in `lambdas/ledger.py`.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,9 @@ from lambdas.table import Guard, GuardFailed, Key, Table
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+
+# What a release record says has happened; withdrawn was another version, and this one stayed.
+PROMOTED, ROLLED_BACK, WITHDRAWN = "promoted", "rolled back", "withdrawn"
 
 MARK = "deletion"  # the field of a project's record that is there while it is being deleted
 _LOST_SECONDS = 120.0  # after which a run is not being created any more
@@ -52,6 +56,7 @@ class ProjectRecord:
     dataset_version: str = ""
     model_version: str = ""  # live
     lambda_version: str = ""
+    epoch: int = 0  # how often what is live has changed, so that old decisions are known as such
     endpoint: str = ""
     metrics: dict[str, Any] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
@@ -94,6 +99,10 @@ class ReleaseRecord:
     at: float
     by: str
     reason: str
+    event: str = PROMOTED
+    promotion: str = ""  # that led to it, or that it put an end to
+    epoch: int = 0
+    answers: dict[str, Any] = field(default_factory=dict)  # per version, where they decided
 
 
 class State(Credentials):
@@ -249,6 +258,39 @@ class State(Credentials):
         """Every change of what is live, newest first."""
         items = self._table.query(f"PROJECT#{project.slug}", "RELEASE#")
         return [ReleaseRecord(**_only(item, ReleaseRecord)) for item in reversed(items)]
+
+    def change_live(
+        self,
+        project: Project,
+        epoch: int,
+        release: ReleaseRecord,
+        version: VersionRecord | None = None,
+        ends: Iterable[Key] = (),
+        **changes: Any,
+    ) -> bool:
+        """Record what is live now: history, project and version at once, or nothing of it.
+
+        `ends` are items that go with it. Returns False, and changes nothing, where what is live has
+        changed since `epoch`. Raises `NotFound` and `BeingDeleted`.
+        """
+        newest = next(iter(self.releases(project)), None)
+        # Clocks of two machines may differ: the history's order must not.
+        at = max(release.at, newest.at + 1e-3) if newest else release.at
+        release = replace(release, at=at, epoch=epoch + 1)
+        puts = {_release_key(project, at): _values(release)}
+        if version:
+            puts[_version_key(project, version.model_version)] = _values(version)
+        live = {"model_version": release.model_version, "lambda_version": release.lambda_version}
+        is_done = self._table.write_with(
+            _project_key(project),
+            live | changes | {"epoch": epoch + 1},
+            {"epoch": epoch, MARK: None},
+            puts,
+            ends,
+        )
+        if not is_done:
+            self.project(project)
+        return is_done
 
     # Turns
 

@@ -328,6 +328,43 @@ class Table:
                 return True
         raise AssertionError("the last attempt returns or raises")
 
+    def write_with(
+        self,
+        key: Key,
+        changes: dict[str, Any],
+        only_if: Mapping[str, Any],
+        puts: Mapping[Key, dict[str, Any]],
+        deletes: Iterable[Key] = (),
+    ) -> bool:
+        """Set fields of an existing item together with other writes: all of it, or nothing.
+
+        Nothing, and False, unless each field of `only_if` has that value. One that is absent counts
+        as None and as 0.
+        """
+        conditions, values = ["attribute_exists(pk)"], {}
+        for name, wanted in only_if.items():
+            absent = f"attribute_not_exists(#{name})"
+            if wanted is not None:
+                values[f":only_{name}"] = wanted
+                absent = f"#{name} = :only_{name}" + (f" OR {absent}" if wanted == 0 else "")
+            conditions.append(f"({absent})")
+        values |= {f":{name}": value for name, value in changes.items()}
+        update = {
+            "TableName": self._name,
+            "Key": _key_item(key),
+            "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in changes),
+            "ConditionExpression": " AND ".join(conditions),
+            "ExpressionAttributeNames": {f"#{name}": name for name in (*changes, *only_if)},
+            "ExpressionAttributeValues": _to_item(values),
+        }
+        writes: list[dict[str, Any]] = [{"Update": update}]
+        writes += [
+            {"Put": {"TableName": self._name, "Item": _key_item(one) | _to_item(item)}}
+            for one, item in puts.items()
+        ]
+        writes += [{"Delete": {"TableName": self._name, "Key": _key_item(one)}} for one in deletes]
+        return not self._write_together(writes)
+
     def add_to_set(self, key: Key, name: str, values: set[str]) -> set[str]:
         """Put strings into a set, made when absent; return what was in it before."""
         return self._change_set("ADD", key, name, values)

@@ -10,7 +10,7 @@ from contracts.keys import ProjectKeys
 from contracts.limits import MIB
 from lambdas.endpoint_settings import auth_type, follow_record
 from lambdas.forward import TARGET, WAIT
-from lambdas.rollback import LIVE
+from lambdas.live_alias import LIVE
 from tasks import bundles, clients, functions, images, storage
 from tasks.settings import settings
 

@@ -11,13 +11,14 @@ from prefect import task
 from contracts.identity import Project
 from models.champion import Decision
 from models.evaluation import Evaluation
-from tasks import bundles
+from tasks import bundles, clients
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
+_MOST_CHANGES = 10
 _VERSION_TAG = "exemplar.model_version"
 
 
@@ -120,7 +121,7 @@ def register(
 ) -> str:
     """Record a scored bundle as a registry version and return its number.
 
-    The alias `challenger` names the newest one, `champion` the one that serves.
+    The alias `challenger` names the newest one, `champion` the one that is live.
     """
     client, name = _client(), project.registry_name
     run_id = _run_with_tag(project, _VERSION_TAG, model_version)
@@ -130,11 +131,40 @@ def register(
     client.log_dict(run_id, asdict(decision), "decision.json")
     client.set_terminated(run_id)
     version = _registry_version(client, project, run_id, model_version)
-    client.set_model_version_tag(name, version, "decision", decision.reason)
+    tags = {
+        "decision": decision.reason,
+        "promoted": str(decision.promote).lower(),
+        "p_value": f"{decision.p_value:.6g}",
+        "wins": str(decision.wins),
+        "losses": str(decision.losses),
+        "promoted_by": project.user if decision.promote else "",
+    }
+    for tag, text in tags.items():
+        client.set_model_version_tag(name, version, tag, text)
     client.set_registered_model_alias(name, CHALLENGER, version)
-    if decision.promote:
-        client.set_registered_model_alias(name, CHAMPION, version)
+    follow_live.fn(project)
     return version
+
+
+# Retries: as above.
+@task(retries=3, retry_delay_seconds=[1, 3, 10])
+def follow_live(project: Project) -> str:
+    """Give the alias `champion` to what is live now; return that version, or nothing.
+
+    What became live while this was written is followed, too.
+    """
+    client, name, followed = _client(), project.registry_name, ""
+    for _ in range(_MOST_CHANGES):
+        live = clients.state().project(project).model_version
+        if live == followed:
+            break
+        filters = f"name = '{name}' and tags.model_version = '{live}'"
+        found = client.search_model_versions(filters)
+        if not found:  # its own promotion has not come to the registry yet, and will do this
+            break
+        client.set_registered_model_alias(name, CHAMPION, str(found[0].version))
+        followed = live
+    return followed
 
 
 def log_report(project: Project, model_version: str, page: str, ece: float) -> None:

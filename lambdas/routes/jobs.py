@@ -1,6 +1,7 @@
 """Calls on jobs: training, progress, cancelling."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
@@ -12,6 +13,8 @@ from contracts.identity import identifier
 from contracts.requests import TrainRequest, parse_approval
 from contracts.status import ApprovalState, Job, JobState
 from lambdas import answers, environment, orchestrator
+from lambdas.leases import Busy
+from lambdas.rollback import end_release_of
 from lambdas.routes.description import described
 from lambdas.routes.exchange import answer, json_body, project_named, router
 
@@ -78,6 +81,8 @@ def cancel_job(name: str, job_id: str) -> Response[str]:
     if job.state is not JobState.CANCELLED:
         raise Conflict(f"the job is already {job.state}", fix="nothing is left to cancel")
     orchestrator.cancel_runs(project, job.job_id)
+    with suppress(Busy):  # who is releasing hears of it, too
+        end_release_of(environment.place(), project, job.job_id)
     return answer(200, job.as_dict())
 
 

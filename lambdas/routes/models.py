@@ -3,17 +3,20 @@
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.logging import Logger
 
 from contracts import keys, request_schemas
 from contracts.bundle import CARD_FILE
-from contracts.errors import NotFound
+from contracts.errors import NotFound, Unavailable
 from contracts.requests import parse_rollback
-from lambdas import answers, environment
+from lambdas import answers, environment, orchestrator
 from lambdas.model_versions import ModelVersion, model_version, model_versions
 from lambdas.rollback import roll_back
 from lambdas.routes.description import described
 from lambdas.routes.exchange import answer, download_link, json_body, project_named, router
 from lambdas.state import ProjectRecord, VersionRecord
+
+log = Logger(service="exemplar-api", level="WARNING")
 
 
 @router.get("/v1/projects/<name>/bundle")
@@ -38,9 +41,13 @@ def download_bundle(name: str) -> Response[str]:
 def roll_back_live(name: str) -> Response[str]:
     """Let an earlier version answer again, the one before the live one unless one is named."""
     project, to = project_named(name), parse_rollback(json_body(default={}))
-    state = environment.state()
-    chosen = roll_back(environment.functions(), state, environment.stack(), project, to)
-    found = {"project": project.name, "endpoint": state.project(project).endpoint}
+    chosen = roll_back(environment.place(), project, to)
+    record = environment.state().project(project)
+    try:
+        orchestrator.start_following(project, record.epoch)
+    except Unavailable as error:  # what answers is right already; the next promotion catches up
+        log.warning("the registry does not know of a rollback", extra={"reason": error.message})
+    found = {"project": project.name, "endpoint": record.endpoint}
     return answer(200, found | version_summary(chosen))
 
 

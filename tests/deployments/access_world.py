@@ -23,7 +23,7 @@ from deployments.deploy import DeploySettings, StackOutputs, deploy
 from deployments.local.embedded import LoopbackSession
 from deployments.packaging import Archive, Builder
 from lambdas.credentials import Credentials
-from lambdas.rollback import LIVE
+from lambdas.live_alias import LIVE
 from lambdas.state import ProjectRecord, ReleaseRecord, State, VersionRecord
 from models.bundle_writer import write_bundle
 from tasks import bundles

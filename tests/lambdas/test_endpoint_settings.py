@@ -8,7 +8,7 @@ import pytest
 
 from contracts.identity import Project
 from lambdas import environment
-from lambdas.rollback import LIVE
+from lambdas.live_alias import LIVE
 from serving.access import EndpointAccess
 
 

@@ -1,5 +1,7 @@
 """Starting pipelines on a real Prefect server."""
 
+import socket
+import time
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +11,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.settings import PREFECT_API_URL
 
+from contracts.errors import Unavailable
 from contracts.identity import Project
 from contracts.requests import TrainRequest
 from contracts.turns import queues
@@ -84,3 +87,28 @@ def test_jobs_that_are_being_started_count_before_prefect_knows_them(prefect: An
         Project("cat", "cats"), "c9", TrainRequest(upload="u1"), {"c7", "c8", "c9"}
     )
     assert prefect.read_flow_run(UUID(run)).work_queue_name == "turn-3"
+
+
+@flow
+def follow(user: str, project: str) -> None:
+    """Stands for the flow that tells the registry."""
+
+
+def test_a_rollback_is_followed_once(prefect: Any) -> None:
+    flow_id = prefect.create_flow(follow)
+    prefect.create_deployment(flow_id, "follow", work_pool_name="many")
+    run = orchestrator.start_following(Project("ann", "cats"), 7)
+    assert orchestrator.start_following(Project("ann", "cats"), 7) == run
+    assert orchestrator.start_following(Project("ann", "cats"), 8) != run
+    assert prefect.read_flow_run(UUID(run)).parameters == {"user": "ann", "project": "cats"}
+
+
+def test_where_nobody_answers_a_rollback_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, says nothing
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/api"
+        monkeypatch.setenv("PREFECT_API_URL", address)
+        monkeypatch.setattr(orchestrator, "_SHORT_TIMEOUT_SECONDS", 0.2)
+        started = time.monotonic()
+        with pytest.raises(Unavailable):
+            orchestrator.start_following(Project("ann", "cats"), 1)
+    assert time.monotonic() - started < 3

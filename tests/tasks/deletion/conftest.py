@@ -27,8 +27,8 @@ from contracts.project_settings import NO_RETRAINING
 from contracts.status import Job
 from flows.delete import delete
 from lambdas.endpoints import Endpoints
+from lambdas.live_alias import LIVE
 from lambdas.retraining import schedule_kept, watched_projects
-from lambdas.rollback import LIVE
 from lambdas.state import ProjectRecord, ReleaseRecord, VersionRecord
 from tasks import clients
 from tasks.deletion import tracking
