@@ -118,6 +118,15 @@ class ProjectKeys:
         """A bundle's answers on a dataset version's test split."""
         return f"{self.bundle_prefix(model_version)}evaluation-{sha256_hex(dataset_version)}.json"
 
+    def decision(self, model_version: str, dataset_version: str) -> str:
+        """Whether a bundle was released, and by what it was decided."""
+        return f"{self.bundle_prefix(model_version)}decision-{sha256_hex(dataset_version)}.json"
+
+    @property
+    def requests(self) -> str:
+        """Stored requests to the endpoint, in a folder for each day."""
+        return f"{self.prefix}requests/"
+
     def model_report(self, model_version: str, dataset_version: str, suffix: str) -> str:
         """A model's report on a dataset version's test split, `html` or `json`."""
         name = _filename(f"report-{sha256_hex(dataset_version)}.{suffix}")

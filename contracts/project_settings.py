@@ -11,6 +11,14 @@ NO_RETRAINING: Final = {"after_new_examples": 0, "on_drift": False, "every_days"
 ENDPOINT_AUTHS: Final = ("key", "iam")
 REQUESTS_PER_MINUTE_MAX: Final = 100_000
 
+# Lowest, highest, and an example.
+NUMBERS: Final[Mapping[str, tuple[float, float, float]]] = {
+    "canary_share": (0, 0.5, 0.1),  # of the calls that a better model gets first; 0 for none
+    "canary_seconds": (0, 900, 300),  # for so long
+    "watch_seconds": (0, 900, 300),  # that it is watched for when it has them all
+    "shadow_requests": (0, 1_000, 100),  # stored ones that it is asked again before
+}
+
 
 def _switch(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
@@ -80,6 +88,19 @@ def _rate(name: str, value: Any) -> int | None:
     return int(value)
 
 
+def _number(low: float, high: float, example: float) -> Callable[[str, Any], float]:
+    def parse(name: str, value: Any) -> float:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not low <= value <= high:
+            raise InvalidRequest(
+                f"{name} is {str(value)[:80]!r}, it must be from {low:g} to {high:g}",
+                fix=f'send {{"{name}": {example:g}}}',
+            )
+        return float(value)
+
+    return parse
+
+
 # Each takes the setting's name and the value that was sent, and raises `InvalidRequest`.
 PARSERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "approval": _switch,  # whether a person confirms before a better model is released
@@ -87,6 +108,7 @@ PARSERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "log_requests": _share,  # whether what is asked of the endpoint is kept for a while
     "endpoint_auth": _endpoint_auth,  # what opens the endpoint
     "requests_per_minute": _rate,  # that one key may make; null: the system's
+    **{name: _number(*bounds) for name, bounds in NUMBERS.items()},
 }
 DEFAULTS: Final[Mapping[str, Any]] = {
     "approval": False,
@@ -94,6 +116,10 @@ DEFAULTS: Final[Mapping[str, Any]] = {
     "log_requests": False,
     "endpoint_auth": "key",
     "requests_per_minute": None,
+    "canary_share": 0.0,
+    "canary_seconds": 300.0,
+    "watch_seconds": 0.0,
+    "shadow_requests": 100.0,
 }
 
 

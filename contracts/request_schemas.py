@@ -20,6 +20,7 @@ from contracts.manifest import Kind, Split
 from contracts.project_settings import (
     DEFAULTS,
     ENDPOINT_AUTHS,
+    NUMBERS,
     REQUESTS_PER_MINUTE_MAX,
     RETRAIN_DAYS_MAX,
     RETRAIN_EXAMPLES_MAX,
@@ -95,15 +96,19 @@ def settings() -> dict[str, Schema]:
     """What a project's owner can set, by name."""
     simple = {name: value for name, value in DEFAULTS.items() if not isinstance(value, dict)}
     plain = {name: schema.like(value) for name, value in simple.items()}
+    numbers = {
+        name: schema.number(minimum=low, maximum=high) for name, (low, high, _) in NUMBERS.items()
+    }
     rate = schema.whole(1, REQUESTS_PER_MINUTE_MAX, "That one key may make; null: the system's.")
     kept = {"type": ["boolean", "number"], "minimum": 0, "maximum": 1}
     kept["description"] = "Whether requests to the endpoint are kept for a while, or which share."
-    return plain | {
+    others = {
         "retrain": _retraining(),
         "endpoint_auth": schema.one_of(ENDPOINT_AUTHS, "A key, or a signature by AWS credentials."),
         "requests_per_minute": schema.maybe(rate),
         "log_requests": kept,
     }
+    return plain | numbers | others
 
 
 def _retraining() -> Schema:

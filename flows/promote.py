@@ -10,10 +10,11 @@ from tasks.approval import approved
 from tasks.label_check import find_label_errors
 from tasks.model_reports import publish_model_report
 from tasks.progress import Progress
-from tasks.records import publish_decision, record_release
+from tasks.promotion import find_champion
+from tasks.records import publish_decision
 from tasks.registry import register
-from tasks.release import release
-from tasks.scoring import feedback_of, score, score_champion
+from tasks.release import release, resume
+from tasks.scoring import feedback_of, score
 from tasks.settings import settings
 
 
@@ -33,16 +34,17 @@ def promote(
     stage = Stage.PROMOTE_DRAFT if is_draft else Stage.PROMOTE
     with progress.stage(stage, "comparing with what serves now"):
         candidate = score(owner, model_version, dataset_version)
-        champion = score_champion(owner, dataset_version)
         rule = Rule(max_bundle_bytes=settings().max_bundle_mib * MIB)
-        decision = decide(candidate, champion, rule, feedback_of(owner, dataset_version))
-        decision = approved(owner, decision, progress, is_draft)
-        if decision.promote:
-            if candidate.bundle_size_bytes > settings().zip_bundle_mib * MIB:
-                progress.within(stage, 0.3, "packing a large model, which takes some minutes")
-            released = release(owner, model_version, dataset_version)
-            record_release(owner, candidate, decision, released, progress)
-        publish_decision(candidate, champion, decision, progress)
+        champion = None
+        decision = resume(owner, candidate, progress)
+        while decision is None:  # or what is live has changed since
+            champion = find_champion(owner, candidate, progress, champion)
+            feedback = feedback_of(owner, dataset_version)
+            decision = decide(candidate, champion.evaluation, rule, feedback)
+            decision = approved(owner, decision, progress, is_draft)
+            if decision.promote:
+                decision = release(owner, candidate, champion, decision, progress)
+        publish_decision(owner, candidate, champion, decision, progress)
         register(owner, model_version, candidate, decision)
         labels = find_label_errors(owner, model_version, dataset_version, progress)
         publish_model_report(owner, candidate, labels, progress)

@@ -13,6 +13,7 @@ class LogEvent:
 
     at_ms: int
     message: str
+    stream: str = ""  # names the function's version: `2026/11/27/[7]0f3c…`
 
 
 def log_group(function: str) -> str:
@@ -52,6 +53,6 @@ def _new(events: list[dict[str, Any]], seen: set[str]) -> Iterator[LogEvent]:
     for event in events:
         event_id = event.get("eventId")
         if event_id not in seen:
-            yield LogEvent(event["timestamp"], event["message"])
+            yield LogEvent(event["timestamp"], event["message"], event.get("logStreamName", ""))
         if event_id:
             seen.add(event_id)

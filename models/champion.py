@@ -29,8 +29,8 @@ condition, with 120 other examples and corrections of which it gets 40 % right:
 """
 
 from collections.abc import Iterator, Set
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 import numpy as np
 
@@ -85,6 +85,17 @@ class Decision:
     wins: int = 0
     losses: int = 0
     p_value: float = 1.0
+    evidence: dict[str, Any] = field(default_factory=dict)  # of trials of the released version
+
+    def after(self, check: Check, evidence: dict[str, Any], verb: str = "not served") -> "Decision":
+        """With one more condition, of a trial; what has failed it does not serve."""
+        return replace(
+            self,
+            promote=self.promote and check.passed,
+            reason=self.reason if check.passed else f"{verb}: {check.name}: {check.observed}",
+            checks=(*self.checks, check),
+            evidence=self.evidence | evidence,
+        )
 
 
 DEFAULT_RULE: Final = Rule()

@@ -1,5 +1,7 @@
 """Lambda functions as a release needs them: put, published by version, pruned."""
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +15,22 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda.type_defs import FunctionConfigurationTypeDef
 
 
-def publish(name: str, code: Any, configuration: Mapping[str, Any], description: str) -> str:
+def publish(
+    name: str, code: Any, configuration: Mapping[str, Any], description: str, content: str
+) -> str:
     """Create or update a function and return the version that holds exactly this.
 
-    `code` says where it lies: `S3Bucket` and `S3Key` of a zip, or `ImageUri`.
-    The same code and configuration give the same version. Aliases stay where they are.
+    `code` says where it lies, `S3Bucket` and `S3Key` of a zip, or `ImageUri`; `content` names what
+    lies there, such as its hash. What was published with the same content and configuration is
+    found again: a repeated release must not push older versions out. Aliases stay where they are.
     """
-    client = clients.functions()
-    if _exists(client, name):
-        _wait(client, name)
-        client.update_function_configuration(FunctionName=name, **configuration)
+    client, mark = clients.functions(), f"{description} {_digest(content, configuration)}"
+    if found := _published(client, name, mark):
+        return found
+    if current := _configuration(client, name):
+        if not _holds(current, configuration):
+            _wait(client, name)
+            client.update_function_configuration(FunctionName=name, **configuration)
         _wait(client, name)
         client.update_function_code(FunctionName=name, **code)
     else:
@@ -31,7 +39,7 @@ def publish(name: str, code: Any, configuration: Mapping[str, Any], description:
             FunctionName=name, PackageType=package_type, Code=code, **configuration
         )
     _wait(client, name)
-    published = client.publish_version(FunctionName=name, Description=description)
+    published = client.publish_version(FunctionName=name, Description=mark)
     client.get_waiter("published_version_active").wait(
         FunctionName=name, Qualifier=published["Version"], WaiterConfig=_poll()
     )
@@ -56,6 +64,25 @@ def reserve(name: str, at_once: int) -> None:
             "for it: %s; ask AWS for a higher quota, or lower EXEMPLAR_RESERVED_CONCURRENCY",
             *(name, at_once, error),
         )
+
+
+def described(version: "FunctionConfigurationTypeDef") -> str:
+    """What a version was published as."""
+    return version.get("Description", "").partition(" ")[0]
+
+
+def _digest(content: str, configuration: Mapping[str, Any]) -> str:
+    whole = json.dumps([content, configuration], sort_keys=True)
+    return hashlib.sha256(whole.encode()).hexdigest()[:16]
+
+
+def _published(client: "LambdaClient", name: str, mark: str) -> str | None:
+    for version in reversed(versions(name)):
+        if version.get("Description") == mark:
+            number = version["Version"]
+            found = client.get_function_configuration(FunctionName=name, Qualifier=number)
+            return None if found.get("State") == "Failed" else number
+    return None
 
 
 def versions(name: str) -> list["FunctionConfigurationTypeDef"]:
@@ -83,12 +110,18 @@ def _listed(name: str) -> Iterator["FunctionConfigurationTypeDef"]:
         return
 
 
-def _exists(client: "LambdaClient", name: str) -> bool:
+def _configuration(client: "LambdaClient", name: str) -> Mapping[str, Any] | None:
     try:
-        client.get_function_configuration(FunctionName=name)
+        return client.get_function_configuration(FunctionName=name)
     except client.exceptions.ResourceNotFoundException:
-        return False
-    return True
+        return None
+
+
+def _holds(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether nothing is to be changed, which would take Lambda seconds."""
+    layers = [layer["Arn"] for layer in current.get("Layers", [])]
+    same = dict(current) | {"Layers": layers}
+    return all(same.get(name) == value for name, value in wanted.items())
 
 
 def _wait(client: "LambdaClient", name: str) -> None:

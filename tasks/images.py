@@ -7,6 +7,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,19 +30,32 @@ _BUILD_TIMEOUT_SECONDS: Final = 1_200.0
 _LARGEST_MEMORY_MIB: Final = 10_240
 
 
-def publish(project: Project, model_version: str, bundle: Path) -> str:
-    """Return `function:version` of a function whose image holds this bundle.
+@dataclass(frozen=True)
+class Image:
+    """A built image and what a function with it needs."""
 
-    What was built is not built again. Raises `Unavailable` when the build fails.
+    tag: str
+    uri: str
+    configuration: dict[str, Any]
+
+
+def build(project: Project, model_version: str, bundle: Path) -> Image:
+    """Have an image built that holds this bundle; what was built is not built again.
+
+    Raises `Unavailable` when the build fails.
     """
-    name = project.image_function_name(settings().stack)
     with tempfile.TemporaryDirectory(prefix="exemplar-image-") as scratch:
         context = Path(scratch) / CONTEXT_ARCHIVE
         write_zip(context_entries(bundle, _layer(Path(scratch))), context)
         tag = f"{project.slug}.{file_sha256(context)[:16]}"
         uri = _find(tag) or _build(project, model_version, context, tag)
-    configuration = _configuration(project, bundle)
-    version = functions.publish(name, {"ImageUri": uri}, configuration, description=tag)
+    return Image(tag, uri, _configuration(project, bundle))
+
+
+def publish(project: Project, image: Image) -> str:
+    """Return `function:version` of a function with this image. Call it under the lease."""
+    name, code = project.image_function_name(settings().stack), {"ImageUri": image.uri}
+    version = functions.publish(name, code, image.configuration, image.tag, content=image.uri)
     return f"{name}:{version}"
 
 
@@ -52,7 +66,7 @@ def prune(project: Project, kept: Iterable[str]) -> None:
     for version in functions.versions(name):
         is_kept = f"{name}:{version['Version']}" in used
         is_kept = is_kept or not functions.delete_version(name, version["Version"])
-        tags[is_kept].add(version.get("Description", ""))
+        tags[is_kept].add(functions.described(version))
     gone = [{"imageTag": tag} for tag in sorted(tags[False] - tags[True]) if tag]
     for start in range(0, len(gone), 100):  # as many as one call takes
         clients.images().batch_delete_image(

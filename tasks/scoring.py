@@ -8,7 +8,7 @@ from contracts.keys import ProjectKeys
 from contracts.manifest import Split
 from models.evaluation import Evaluation, evaluate
 from serving.predictor import Predictor
-from tasks import bundles, clients, examples, storage
+from tasks import bundles, examples, storage
 
 
 # No retry: it is computation; its result is stored, so a rerun of the flow reads it.
@@ -32,19 +32,6 @@ def score(project: Project, model_version: str, dataset_version: str) -> Evaluat
     )
     storage.put(key, evaluation.to_json(), "application/json")
     return evaluation
-
-
-# No retry: as above.
-@task(timeout_seconds=1_800)
-def score_champion(project: Project, dataset_version: str) -> Evaluation | None:
-    """The live bundle on the same split; None where nothing is live or its classes differ."""
-    record = clients.state().project(project)
-    if not record.model_version:
-        return None
-    card = bundles.read_card(project, record.model_version)
-    if card.classes != storage.read_manifest(project, dataset_version).classes:
-        return None  # it answers another question, so it cannot be compared
-    return score.fn(project, record.model_version, dataset_version)
 
 
 def feedback_of(project: Project, dataset_version: str) -> frozenset[str]:

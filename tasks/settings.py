@@ -90,7 +90,10 @@ class Settings(BaseSettings):
     tracking_store: str = Field(
         "", description="MLflow's own database, so that deleted runs leave it, too"
     )
-    kept_versions: int = Field(5, ge=2, description="Lambda versions kept per project")
+    kept_versions: int = Field(5, ge=2, description="promoted Lambda versions kept per project")
+    watch_poll_seconds: float = Field(
+        5.0, gt=0, description="between looks at what a new version answers"
+    )
 
     @property
     def ingest_function(self) -> str:

@@ -5,6 +5,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 
@@ -35,19 +36,28 @@ def _question(source: Source) -> dict[str, str]:
     return {"image_base64": base64.b64encode(picture).decode()}
 
 
-def ask_version(
-    project: Project, version: str, model_version: str, question: dict[str, str]
-) -> None:
-    """Call exactly the new version, past the URL; only this account can do that without a key."""
+def invoke(project: Project, version: str, question: dict[str, str]) -> dict[str, Any]:
+    """The answer of exactly this version, past the URL; only this account can do that keyless.
+
+    A failed function gives Lambda's own error, which has no `label`.
+    """
     answer = clients.functions().invoke(
         FunctionName=project.function_name(settings().stack),
         Qualifier=version,
         Payload=json.dumps(question),
     )
     payload = json.load(answer["Payload"])
-    if answer.get("FunctionError") or payload.get("model_version") != model_version:
+    return payload if isinstance(payload, dict) else {"answer": payload}
+
+
+def ask_version(
+    project: Project, version: str, model_version: str, question: dict[str, str]
+) -> None:
+    """Raise `Unavailable` unless this version answers with this model."""
+    answer = invoke(project, version, question)
+    if answer.get("model_version") != model_version or "label" not in answer:
         raise Unavailable(
-            f"the new version does not answer: {json.dumps(payload)[:500]}",
+            f"the new version does not answer: {json.dumps(answer)[:500]}",
             fix="the old version keeps serving; look at the function's log",
         )
 

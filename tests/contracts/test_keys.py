@@ -51,6 +51,10 @@ BUILDERS: list[Callable[[ProjectKeys, str], str]] = [
     lambda k, name: k.bundle("m-1", name),
     lambda k, name: k.evaluation(name, SHA),
     lambda k, name: k.evaluation("m-1", name),
+    lambda k, name: k.decision(name, SHA),
+    lambda k, name: k.decision("m-1", name),
+    lambda k, name: k.request("2026-11-27", name),
+    lambda k, name: k.request(name, "r-1"),
 ]
 
 

@@ -59,6 +59,32 @@ def test_what_an_endpoint_can_be_set_to(body: Any) -> None:
     assert parse_settings(body) == body
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("canary_share", 0), ("canary_share", 0.5), ("watch_seconds", 900), ("shadow_requests", 7)],
+)
+def test_a_number_within_its_bounds_is_taken(name: str, value: float) -> None:
+    assert parse_settings({name: value}) == {name: value}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("canary_share", 0.51),
+        ("canary_share", -0.1),
+        ("canary_share", float("nan")),
+        ("canary_seconds", 901),
+        ("watch_seconds", "60"),
+        ("shadow_requests", True),
+        ("shadow_requests", None),
+    ],
+)
+def test_any_other_number_is_refused_with_the_bounds(name: str, value: Any) -> None:
+    with pytest.raises(InvalidRequest, match="it must be from 0 to") as caught:
+        parse_settings({name: value})
+    assert name in caught.value.fix
+
+
 def test_an_unknown_setting_is_named_with_those_that_exist() -> None:
     with pytest.raises(InvalidRequest, match="'user' is unknown") as caught:
         parse_settings({"user": "eve"})

@@ -13,8 +13,13 @@ from contracts.errors import Unavailable
 from contracts.identity import Project
 from deployments.deploy import DeploySettings, StackOutputs, deploy
 from deployments.local import services
+from lambdas.state import ProjectRecord
+from models.champion import Decision
 from tasks import clients, functions, images
-from tasks.release import Release, release
+from tasks.progress import Progress
+from tasks.promotion import find_champion
+from tasks.release import release
+from tasks.scoring import score
 from tasks.settings import settings
 from tests.container_engine import ContainerEngine
 
@@ -41,12 +46,17 @@ class Promoter:
     dataset_version: str
     outputs: StackOutputs
 
-    def release(self, **variables: str) -> Release:
+    def release(self, **variables: str) -> ProjectRecord:
+        """Release the live model again; returns what is recorded of it."""
         for name, value in variables.items():
             self.monkeypatch.setenv(f"EXEMPLAR_{name.upper()}", value)
         settings.cache_clear()
+        progress, again = Progress(self.project), Decision(True, "released again", ())
         with disable_run_logger():
-            return release.fn(self.project, self.model_version, self.dataset_version)
+            candidate = score.fn(self.project, self.model_version, self.dataset_version)
+            champion = find_champion.fn(self.project, candidate, progress)
+            assert release.fn(self.project, candidate, champion, again, progress) == again
+        return clients.state().project(self.project)
 
     def engine(self) -> ContainerEngine:
         engine = ContainerEngine(
