@@ -19,6 +19,7 @@ from deployments.compare_command import compare
 from deployments.delete_command import delete
 from deployments.evaluate_command import evaluate
 from deployments.feedback_command import feedback
+from deployments.history_command import history
 from deployments.local_commands import demo, down, status, up
 from deployments.options import (
     FAILED,
@@ -323,6 +324,7 @@ app.command(evaluate)
 app.command(compare)
 app.command(suggest)
 app.command(delete)
+app.command(history)
 app.command(usage)
 app.command(status)
 app.command(down)

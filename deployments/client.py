@@ -298,6 +298,12 @@ class Exemplar:
         found: dict[str, Any] = self._api.call("GET", f"{_path(project, 'usage')}?days={days}")
         return found
 
+    def releases(self, project: str) -> list[dict[str, Any]]:
+        """Every change of what is live, newest first; see `deployments.history.periods`."""
+        answer = self._api.call("GET", _path(project, "releases"))
+        found: list[dict[str, Any]] = answer["releases"]
+        return found
+
     def logs(self, project: str, job_id: str) -> list[LogLine]:
         """A job's log lines; needs the local stack, or `PREFECT_API_URL`."""
         return job_logs(self._connection.prefect_api, self.job(project, job_id))

@@ -28,6 +28,7 @@ COMMANDS = (
     "cancel",
     "key",
     "rollback",
+    "history",
     "compare",
     "suggest",
     *(f"users {verb}" for verb in ("add", "list", "rotate", "remove", "limits")),
