@@ -43,8 +43,12 @@ def deploy(
     from deployments.aws.system import Plan, deploy_system, make_token
     from deployments.connection import state_home
 
-    console = Console(stderr=json)
-    plan = Plan.check(options or DeployOptions())
+    console, options = Console(stderr=json), options or DeployOptions()
+    if token_for and options.jwt_issuer:
+        raise InvalidRequest(
+            "tokens are not taken where users log in elsewhere", fix="leave --token-for out"
+        )
+    plan = Plan.check(options)
     _show_rows(console, plan.lines())
     confirm("Deploy this?", is_sure=yes)
     with console.status("deploying") as spinner:

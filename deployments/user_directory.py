@@ -29,6 +29,7 @@ class UserDirectory:
 
     state: State = field(repr=False)
     url: str
+    issuer: str = ""  # where users log in instead, whose tokens are not ours
     keep: Callable[[str, str], None] = field(default=_keep_nothing, repr=False)
 
     @classmethod
@@ -38,6 +39,7 @@ class UserDirectory:
 
     def add(self, user: str, quotas: dict[str, int], days: int) -> str:
         """Return the new user's token. Raises `Conflict` and `InvalidName`."""
+        self._refuse_tokens()
         expiry = _expiry(days)
         if not self.state.accounts.add(user, quotas):
             raise already_there(user)
@@ -47,10 +49,18 @@ class UserDirectory:
 
     def rotate(self, user: str, days: int) -> str:
         """Return the user's only token from now on. Raises `NotFound`."""
+        self._refuse_tokens()
         token = new_token(user)
         self.state.accounts.rotate(user, token, _expiry(days))
         self.keep(user, token)
         return token
+
+    def _refuse_tokens(self) -> None:
+        if self.issuer:
+            raise InvalidRequest(
+                f"the users of this stack log in at {self.issuer}",
+                fix="add them there; `exemplar users limits NAME` gives quotas here",
+            )
 
     def remove(self, user: str) -> list[str]:
         """End a user's tokens; return the names of his projects, which stay. Raises `NotFound`."""
@@ -87,7 +97,7 @@ def _here() -> UserDirectory:
             replace(links, token=token).write(state_home())
 
     client = LoopbackSession(endpoint).client("dynamodb", config=_IMPATIENT)
-    return UserDirectory(_answering(State(client, "exemplar-state")), links.url, keep)
+    return UserDirectory(_answering(State(client, "exemplar-state")), links.url, keep=keep)
 
 
 def _on_aws(stack: str, region: str) -> UserDirectory:
@@ -103,7 +113,7 @@ def _on_aws(stack: str, region: str) -> UserDirectory:
         )
     outputs = found.outputs()
     state = State(account.client("dynamodb"), outputs["TableName"])
-    return UserDirectory(_answering(state), outputs["ApiUrl"])
+    return UserDirectory(_answering(state), outputs["ApiUrl"], outputs.get("JwtIssuer", ""))
 
 
 def _answering(state: State) -> State:

@@ -71,6 +71,11 @@ def ingest_function() -> str:
     return os.environ["EXEMPLAR_INGEST_FUNCTION"]
 
 
+def user_claim() -> str:
+    """By which claim of a JWT users are known; empty where they have tokens of this system."""
+    return os.environ.get("EXEMPLAR_USER_CLAIM", "")
+
+
 def stack() -> str:
     """Name of this stack, with which those of its functions begin."""
     return os.environ["EXEMPLAR_STACK"]

@@ -88,6 +88,19 @@ class DeployOptions:
             show_default=False,
         ),
     ] = False
+    jwt_issuer: Annotated[
+        str,
+        _option(
+            "Whose JWTs open the API instead of this system's tokens, such as "
+            "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_abc."
+        ),
+    ] = ""
+    jwt_audience: Annotated[
+        tuple[str, ...], _list("Who they are made for, such as an app client's id.")
+    ] = ()
+    jwt_user_claim: Annotated[
+        str, Parameter(help="Which claim names the user: one that no user can change.")
+    ] = "sub"
     quota_projects: Annotated[
         int | None, _option("Projects that a user may have, where he has no quota of his own.")
     ] = None

@@ -93,6 +93,12 @@ class Plan:
             "MaxTrainingHours": str(options.max_training_hours),
             "LargeModels": "images" if options.large_models else "none",
         }
+        if options.jwt_issuer:
+            chosen |= {
+                "JwtIssuer": options.jwt_issuer,
+                "JwtAudience": ",".join(options.jwt_audience),
+                "JwtUserClaim": options.jwt_user_claim,
+            }
         for name, quota in options.quotas.items():
             chosen[f"Quota{''.join(part.title() for part in name.split('_'))}"] = str(quota)
         if network:
@@ -196,6 +202,12 @@ def _refuse_incomplete(options: DeployOptions) -> None:
                 f"{flag} is missing",
                 fix=f"add it, or set {variable}; docs/aws.md shows how to run both servers",
             )
+
+    if bool(options.jwt_issuer) != bool(options.jwt_audience):
+        raise InvalidRequest(
+            "--jwt-issuer and --jwt-audience belong together",
+            fix="name both: an audience says which of the issuer's tokens are meant for this API",
+        )
 
 
 def _ask_prefect(url: str) -> None:

@@ -9,6 +9,7 @@ from contracts import strict_json
 from contracts.errors import InvalidRequest, Unauthorized
 from contracts.identity import Project
 from lambdas import environment
+from lambdas.claims import user_of
 
 _DOWNLOAD_SECONDS = 900
 
@@ -16,8 +17,10 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]
 
 
 def caller() -> str:
-    """The tenant: the authorizer's, never the body's."""
+    """The tenant: the authorizer's, never the body's. Raises `Unauthorized`."""
     authorizer = router.current_event.request_context.authorizer
+    if claim := environment.user_claim():
+        return user_of(authorizer.jwt_claim if authorizer else {}, claim)
     user = (authorizer.get_lambda or {}).get("user") if authorizer else None
     if not user:
         raise Unauthorized("the caller could not be identified", fix="send your token again")

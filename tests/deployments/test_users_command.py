@@ -157,6 +157,24 @@ def test_this_machines_own_token_is_kept_when_it_is_rotated(
     assert Links.read(tmp_path) == kept
 
 
+def test_where_users_log_in_elsewhere_there_are_quotas_and_no_tokens(
+    run: Run, emulator: Any, state: State
+) -> None:
+    outputs = TEMPLATE["Outputs"] | {"JwtIssuer": {"Value": "https://issuer.example"}}
+    outputs |= {"TableName": {"Value": "users-state"}}
+    topic = {"Topic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "any"}}}
+    emulator.client("cloudformation").create_stack(
+        StackName="jwt", TemplateBody=json.dumps({"Resources": topic, "Outputs": outputs})
+    )
+    for verb in ("add", "rotate"):
+        refused = run(verb, "ann", "--stack", "jwt")
+        assert refused.code == 1
+        assert "log in at https://issuer.example" in refused.err
+    assert run("limits", "ann", "--jobs", 3, "--stack", "jwt").code == 0
+    assert state.accounts.quotas("ann").jobs == 3
+    state.accounts.remove("ann")
+
+
 def test_a_stack_that_does_not_run_is_told(run: Run, tmp_path: Path) -> None:
     Links("http://127.0.0.1:9/_aws/x", "t", "me", "", "").write(tmp_path)
     refused = run("list", "--json")
