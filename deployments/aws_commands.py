@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.status import Status
 from rich.table import Column, Table
 
+from contracts.errors import InvalidRequest
 from deployments.aws.options import CONFIG_FILE, DeployOptions, Region, Stack
 from deployments.options import FAILED, AsJson, Yes, about, confirm, print_json
 

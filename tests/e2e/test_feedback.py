@@ -32,7 +32,6 @@ def test_enough_corrections_train_the_project_through_the_same_gate(
         assert [answer["training"] for answer in asked] == [False] * len(new) + [True]
         job = client.wait("taught", second_job(client, "taught", first.job_id))
         counts = client.feedback("taught")
-        assert client.predict("taught", known)["label"] == "digit 1"
     assert (counts["feedback"], counts["new"]) == (len(new) + 1, 0)
     assert job.state == "done"
     assert job.decision["checks"]
