@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from contracts.errors import InvalidRequest, NotFound, Unavailable
 from contracts.identity import Project
+from deployments.awaited_deletion import OnUpdate
 from deployments.connection import state_home
 from lambdas.accounts import Account, already_there, new_token
 from lambdas.state import State
@@ -66,6 +67,22 @@ class UserDirectory:
         """End a user's tokens; return the names of his projects, which stay. Raises `NotFound`."""
         self.state.accounts.remove(user)
         return self.projects(user)
+
+    def delete_projects(self, user: str, on_update: OnUpdate) -> list[str]:
+        """Delete everything of a user, whose tokens end first; return the projects' names.
+
+        Interrupted, calling it again goes on. Raises `NotFound` and `DeletionStuck`.
+        """
+        from deployments.client import Exemplar
+
+        token, gone = self.rotate(user, days=1), []
+        with Exemplar(self.url, token) as client:
+            # The gateway may believe an old token for a moment, with which more is made.
+            while names := self.projects(user):
+                for name in names:
+                    client.delete(name, on_update)
+                    gone.append(name)
+        return gone
 
     def projects(self, user: str) -> list[str]:
         """Names of a user's projects, whether or not there is an account."""

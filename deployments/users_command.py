@@ -9,7 +9,7 @@ from rich.table import Table
 
 from contracts.quotas import parse_quotas
 from deployments.aws.options import Region
-from deployments.options import AsJson, about, print_json
+from deployments.options import AsJson, Yes, about, confirm, print_json
 
 if TYPE_CHECKING:
     from deployments.user_directory import UserDirectory
@@ -104,19 +104,32 @@ def rotate(
 
 
 @users_app.command
-def remove(name: User, *, stack: StackName = "", region: Region = "", json: AsJson = False) -> None:
-    """End a user's tokens within a minute; projects and endpoints stay.
+def remove(
+    name: User,
+    *,
+    delete_projects: Annotated[
+        bool, about("Delete the user's projects first, with data, models and endpoints.")
+    ] = False,
+    yes: Yes = False,
+    stack: StackName = "",
+    region: Region = "",
+    json: AsJson = False,
+) -> None:
+    """End a user's tokens within a minute; projects and endpoints stay unless they are deleted.
 
     Example: `exemplar users remove ann`
+
+    Example: `exemplar users remove ann --delete-projects`
     """
     from deployments.user_directory import CACHED_SECONDS
 
-    stay = _directory(stack, region).remove(name)
+    console, directory = Console(stderr=json), _directory(stack, region)
+    deleted = _delete_projects(console, directory, name, is_sure=yes) if delete_projects else []
+    stay = directory.remove(name)
     if json:
         ends = {"tokens_end_within_seconds": CACHED_SECONDS}
-        print_json({"user": name, "projects": stay} | ends)
+        print_json({"user": name, "projects": stay, "deleted": deleted} | ends)
         return
-    console = Console()
     _say(console, f"{name} is removed; the tokens end within {CACHED_SECONDS} seconds.")
     if stay:
         _say(console, f"These projects stay, with their endpoints: {', '.join(stay)}.")
@@ -155,6 +168,19 @@ def _directory(stack: str, region: str) -> "UserDirectory":
     from deployments.user_directory import UserDirectory
 
     return UserDirectory.of(stack, region)
+
+
+def _delete_projects(
+    console: Console, directory: "UserDirectory", user: str, *, is_sure: bool
+) -> list[str]:
+    from deployments.receipt_screen import DeletionReporter
+
+    if not (names := directory.projects(user)):
+        return []
+    _say(console, f"This deletes {', '.join(names)} with everything that belongs to them.")
+    confirm(f"Delete what {user} has for ever?", is_sure=is_sure, answer=user)
+    with DeletionReporter(console) as reporter:
+        return directory.delete_projects(user, reporter.on_update)
 
 
 def _quotas(

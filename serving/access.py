@@ -56,32 +56,26 @@ class KeyCheck:
     def check(self, key: str, signer: str = "") -> str:
         """Return a name of the caller that tells no secret; `signer` is whom AWS let through.
 
-        Raises `Unauthorized` for a key that is not of the project, or any where callers sign, and
-        `Unavailable` when the keys cannot be read and those at hand are too old.
+        Raises `Unauthorized` for a key that is not of the project, or for any where callers sign,
+        and `Unavailable` when the keys cannot be read and those at hand are too old.
         """
         if not (key or signer):
             raise Unauthorized("the request has no key", fix="add the header 'x-api-key: KEY'")
-        digest = hashlib.sha256((signer or key).encode("utf-8", "replace")).hexdigest()
+        caller = hashlib.sha256((signer or key).encode("utf-8", "replace")).hexdigest()
         with self._lock:
-            if self._age() >= FRESH_SECONDS or not (signer or self._opens(digest)):
+            if self._age() >= FRESH_SECONDS or not self._opens(caller, signer):
                 self._refresh()  # a new key may have come since
-            if not signer:
-                self._refuse(digest)
-        return digest
+            if self._age() > GRACE_SECONDS:
+                raise Unavailable("keys cannot be checked at the moment", fix="try again soon")
+            if not self._opens(caller, signer):
+                raise _unsigned() if self._access.auth == "iam" else _unknown()
+        return caller
 
-    def _refuse(self, digest: str) -> None:
+    def _opens(self, digest: str, signer: str) -> bool:
         if self._access.auth == "iam":
-            raise _unsigned()
-        if self._age() > GRACE_SECONDS:
-            raise Unavailable("keys cannot be checked at the moment", fix="try again soon")
-        if not self._opens(digest):
-            raise Unauthorized(
-                "the key is unknown or no longer valid", fix="make a new key for this project"
-            )
-
-    def _opens(self, digest: str) -> bool:
+            return bool(signer)
         found = [hmac.compare_digest(digest, known) for known in self._access.hashes]
-        return any(found) and self._access.auth == "key"  # every hash is looked at
+        return any(found) and not signer  # looks at every hash, however early one fits
 
     def _age(self) -> float:
         return self._clock() - self._read_at
@@ -96,6 +90,12 @@ class KeyCheck:
         except Exception:  # noqa: BLE001 - whatever is wrong with the table, known keys still count
             return
         self._read_at = now
+
+
+def _unknown() -> Unauthorized:
+    return Unauthorized(
+        "the key is unknown or no longer valid", fix="make a new key for this project"
+    )
 
 
 def _unsigned() -> Unauthorized:

@@ -111,6 +111,21 @@ def test_a_user_comes_is_limited_gets_a_new_token_and_goes(
     assert run("list", *on, "--json").document == {"users": []}
 
 
+def test_projects_are_deleted_only_when_somebody_confirms_it(
+    run: Run, state: State, stack: str
+) -> None:
+    run("add", "cas", "--stack", stack)
+    state.table.put(("USER#cas", "PROJECT#cats"), {"kind": "image", "classes": ["a", "b"]})
+    asked = run("remove", "cas", "--delete-projects", "--stack", stack)
+    assert asked.code == 1
+    assert "This deletes cats" in asked.out
+    assert "add --yes" in asked.err
+    assert len(state.accounts.account("cas").valid_tokens()) == 1
+    state.table.delete(("USER#cas", "PROJECT#cats"))
+    gone = run("remove", "cas", "--delete-projects", "--stack", stack, "--json")
+    assert (gone.document["deleted"], gone.document["projects"]) == ([], [])
+
+
 def test_who_gets_a_name_again_is_told_what_comes_with_it(
     run: Run, state: State, stack: str
 ) -> None:

@@ -77,6 +77,7 @@ def ask(state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 def test_whom_aws_lets_through_needs_no_key(ask: Ask, state: State) -> None:
     state.set_access(PROJECT, "iam", None)
     assert ask(context={"authorizer": IAM})[0] == 200
+    assert ask(context={"authorizer": IAM}, x_api_key="any")[0] == 200
     status, answer, _ = ask(x_api_key=KEY)
     assert (status, answer["error"]["code"]) == (401, "unauthorized")
     assert "SigV4" in answer["error"]["fix"]
@@ -106,6 +107,21 @@ def test_nobody_can_say_himself_that_aws_let_him_through(
     assert (status, answer["error"]["code"]) == (401, "unauthorized")
 
 
+def test_a_signature_opens_nothing_where_keys_count(ask: Ask, state: State) -> None:
+    assert ask(context={"authorizer": IAM})[0] == 401
+    state.remove_keys(PROJECT)  # as a deletion does at once
+    new_container()
+    assert ask(context={"authorizer": IAM})[0] == 401
+
+
+def test_signers_are_counted_one_by_one(ask: Ask, state: State) -> None:
+    state.set_access(PROJECT, "iam", 2)
+    new_container(5_000 * 60.0)
+    eve = {"iam": IAM["iam"] | {"userArn": "arn:aws:iam::1:user/eve"}}
+    assert [ask(context={"authorizer": IAM})[0] for _ in range(3)] == [200, 200, 429]
+    assert ask(context={"authorizer": eve})[0] == 200
+
+
 def test_beyond_the_projects_limit_callers_are_told_when_to_come_back(
     ask: Ask, state: State
 ) -> None:
@@ -121,7 +137,6 @@ def test_beyond_the_projects_limit_callers_are_told_when_to_come_back(
     assert (headers["retry-after"], answer["error"]["retry_after_seconds"]) == ("40", 40)
     assert answer["request_id"] == ""
     assert ask(x_api_key="xk_other")[0] == 200  # another key
-    assert ask(context={"authorizer": IAM})[0] == 200  # another caller
     assert ask(x_api_key="wrong")[0] == 401
 
 

@@ -115,10 +115,31 @@ def test_where_callers_sign_no_key_opens() -> None:
     assert check.requests_per_minute == 7
 
 
-def test_a_signer_passes_while_the_table_is_down() -> None:
+def test_signers_outlive_an_outage_as_keys_do() -> None:
     table = Table()
-    table.is_down = True
-    assert table.check().check("", "arn") == hashlib.sha256(b"arn").hexdigest()
+    table.auth = "iam"
+    check = table.check()
+    assert check.check("", "arn") == hashlib.sha256(b"arn").hexdigest()
+    table.is_down, table.now = True, GRACE_SECONDS
+    check.check("", "arn")
+    table.now += 1
+    with pytest.raises(Unavailable):
+        check.check("", "arn")
+
+
+def test_where_keys_count_a_signature_opens_nothing() -> None:
+    """A project that is being deleted has no keys any more, and no other way in."""
+    for table in (Table("arn"), Table()):
+        with pytest.raises(Unauthorized):
+            table.check().check("arn", "arn")
+
+
+def test_a_project_that_turns_to_signatures_lets_signers_in_after_a_second() -> None:
+    table = Table("a")
+    check = table.check()
+    check.check("a")
+    table.auth, table.now = "iam", 1.0
+    check.check("", "arn")
 
 
 def test_a_project_that_goes_back_to_keys_is_open_after_a_second() -> None:
