@@ -1,13 +1,22 @@
-"""What earlier data sets say about the split of the next one."""
+"""What becomes of an upload and its feedback, and what earlier data sets say about its split."""
 
+import hashlib
 import time
 
 import pytest
 
+from contracts.feedback import text_example
 from contracts.identity import Project
+from contracts.keys import ProjectKeys
+from contracts.limits import Limits
 from contracts.manifest import Example, Kind, Manifest, Split
+from contracts.requests import AnnouncedFile, UploadRequest
+from lambdas import uploads
+from lambdas.feedback import Feedback, FeedbackLog
+from lambdas.feedback_upload import with_feedback
 from lambdas.state import ProjectRecord, VersionRecord
 from tasks import clients, datasets, storage
+from tasks.settings import settings
 
 
 def stored(project: Project, **splits: Split) -> str:
@@ -32,3 +41,72 @@ def test_the_last_data_set_and_the_live_models_count(tasks_environment: pytest.M
     found = datasets.earlier_splits(project)
     assert found[Split.TRAIN] == {"a" * 64, "c" * 64}
     assert found[Split.TEST] == {"b" * 64, "d" * 64}
+
+
+class Silent:
+    """Nobody looks at this job's progress."""
+
+    def within(self, *_: object) -> None:
+        pass
+
+
+def uploaded(project: Project, content: bytes, **file: str) -> AnnouncedFile:
+    sha256 = hashlib.sha256(content).hexdigest()
+    storage.put(ProjectKeys(project).object(sha256), content)
+    announced = {"size_bytes": len(content), "sha256": sha256} | file
+    return AnnouncedFile.parse(announced, Limits())
+
+
+def frozen(project: Project, files: list[AnnouncedFile], *given: Feedback) -> Manifest:
+    """As the API, the ingest function and the flow do it, one after the other."""
+    s3, bucket = clients.s3(), settings().bucket
+    uploads.announce(s3, bucket, project, UploadRequest("u1", tuple(files)))
+    log = FeedbackLog(clients.state(), project)
+    for one in given:
+        log.put(one, 100, 10**6)
+    record = clients.state().project(project)
+    merged = with_feedback(s3, bucket, record, log, "u1", files)
+    version = datasets.freeze_upload.fn(project, merged.upload, 0, Silent())  # type: ignore[arg-type]
+    return storage.read_manifest(project, version)
+
+
+def test_corrected_texts_are_frozen_under_their_right_labels(
+    tasks_environment: pytest.MonkeyPatch,
+) -> None:
+    project = Project("ann", "corrected-texts")
+    clients.state().create_project(ProjectRecord(project, Kind.TEXT, (), has_open_classes=True))
+    table = b"text,label\nhello,spam\nwin a prize,spam\nsee you,ham\n"
+    file = uploaded(project, table, name="rows.csv", content_type="text/csv")
+    kept = [text_example(text, Limits()) for text in ("hello", 'line\none, "two"')]
+    given = [Feedback(one.sha256, "ham", len(one.data), text=one.text) for one in kept]
+    manifest = frozen(project, [file], *given)
+    assert manifest.classes == ("ham", "spam")
+    rows = {e.source: manifest.classes[e.class_index] for e in manifest.examples}
+    assert {name: rows[name] for name in rows if name.startswith("rows")} == {
+        "rows.csv:2": "ham",
+        "rows.csv:3": "spam",
+        "rows.csv:4": "ham",
+    }
+    assert len(rows) == 4
+    (new,) = (e for e in manifest.examples if e.is_feedback)
+    assert new.sha256 == given[1].sha256
+
+
+def test_corrected_pictures_are_frozen_under_their_right_labels(
+    tasks_environment: pytest.MonkeyPatch,
+) -> None:
+    project = Project("ann", "corrected-pictures")
+    clients.state().create_project(ProjectRecord(project, Kind.IMAGE, ("cat", "dog")))
+    files = [
+        uploaded(project, b"one", name="1.png", content_type="image/png", **{"class": "cat"}),
+        uploaded(project, b"two", name="2.png", content_type="image/png", **{"class": "cat"}),
+    ]
+    new = uploaded(project, b"three", name="x", content_type="image/png", **{"class": "cat"})
+    given = [Feedback(f.sha256, "dog", f.size_bytes, "image/png") for f in (files[0], new)]
+    manifest = frozen(project, files, *given)
+    found = {e.sha256: (e.source, e.class_index, e.is_feedback) for e in manifest.examples}
+    assert found == {
+        files[0].sha256: ("1.png", 1, False),
+        files[1].sha256: ("2.png", 0, False),
+        new.sha256: (f"feedback/{new.sha256[:12]}", 1, True),
+    }
