@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from lambdas import predict
+from tests.hostile.events import odd_events
 from tests.hostile.measured import Measured, bounded, tell
-from tests.hostile.requests import hostile_requests, odd_events
+from tests.hostile.requests import hostile_requests
 
 _FORM = {"code", "message", "fix"}
 
