@@ -273,9 +273,9 @@ class State(Credentials):
         `ends` are items that go with it. Returns False, and changes nothing, where what is live has
         changed since `epoch`. Raises `NotFound` and `BeingDeleted`.
         """
-        newest = next(iter(self.releases(project)), None)
+        newest = self._table.newest(f"PROJECT#{project.slug}", "RELEASE#", 1)
         # Clocks of two machines may differ: the history's order must not.
-        at = max(release.at, newest.at + 1e-3) if newest else release.at
+        at = max(release.at, newest[0]["at"] + 1e-3) if newest else release.at
         release = replace(release, at=at, epoch=epoch + 1)
         puts = {_release_key(project, at): _values(release)}
         if version:
