@@ -18,7 +18,6 @@ from contracts.keys import DAY_PATTERN
 from contracts.limits import Limits
 from contracts.manifest import Kind, Split
 from contracts.project_settings import (
-    DEFAULTS,
     ENDPOINT_AUTHS,
     NUMBERS,
     REQUESTS_PER_MINUTE_MAX,
@@ -94,21 +93,19 @@ def change_project(limits: Limits) -> Schema:
 
 def settings() -> dict[str, Schema]:
     """What a project's owner can set, by name."""
-    simple = {name: value for name, value in DEFAULTS.items() if not isinstance(value, dict)}
-    plain = {name: schema.like(value) for name, value in simple.items()}
-    numbers = {
-        name: schema.number(minimum=low, maximum=high) for name, (low, high, _) in NUMBERS.items()
-    }
     rate = schema.whole(1, REQUESTS_PER_MINUTE_MAX, "That one key may make; null: the system's.")
     kept = {"type": ["boolean", "number"], "minimum": 0, "maximum": 1}
     kept["description"] = "Whether requests to the endpoint are kept for a while, or which share."
-    others = {
+    numbers = {
+        name: schema.number(minimum=low, maximum=high) for name, (low, high, _) in NUMBERS.items()
+    }
+    return numbers | {
+        "approval": schema.truth("Whether a person confirms before a better model is released."),
         "retrain": _retraining(),
         "endpoint_auth": schema.one_of(ENDPOINT_AUTHS, "A key, or a signature by AWS credentials."),
         "requests_per_minute": schema.maybe(rate),
         "log_requests": kept,
     }
-    return plain | numbers | others
 
 
 def _retraining() -> Schema:

@@ -94,11 +94,6 @@ def joined(title: str, *schemas: Schema) -> Schema:
     return record(title, properties, set(properties) - required)
 
 
-def like(value: Any) -> Schema:
-    """What has a plain value's type."""
-    return _typed(type(value))
-
-
 def _typed(hint: Any) -> Schema:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):

@@ -3,6 +3,7 @@
 from aws_lambda_powertools.event_handler import Response
 
 from contracts import request_schemas
+from contracts.identity import identifier
 from lambdas import answers, deletion, environment
 from lambdas.receipts import Receipts
 from lambdas.routes.description import described
@@ -21,7 +22,9 @@ def delete_project(name: str) -> Response[str]:
     one, should a project of the same name have been made since.
     """
     project = project_named(name)
-    wanted = router.current_event.get_query_string_value("receipt", "")
+    wanted = router.current_event.get_query_string_value("receipt")
+    if wanted is not None:  # an empty one is a mistake, which must not begin another deletion
+        identifier(wanted, "receipt")
     receipt = deletion.delete(environment.state(), project, wanted or "")
     return answer(200 if receipt.is_done else 202, receipt.as_dict())
 

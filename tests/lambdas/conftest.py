@@ -52,7 +52,7 @@ def call() -> Call:
             "routeKey": "$default",
             "rawPath": path,
             "rawQueryString": query,
-            "queryStringParameters": dict(parse_qsl(query)),
+            "queryStringParameters": dict(parse_qsl(query, keep_blank_values=True)),
             "headers": {"content-type": "application/json"},
             "requestContext": {
                 "http": {"method": method, "path": path, "sourceIp": "127.0.0.1"},

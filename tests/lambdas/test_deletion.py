@@ -189,6 +189,13 @@ def test_when_it_is_gone_the_receipt_is_the_answer_and_the_name_is_free(call: Ca
     assert item["expires_at"] > item["finished_at"] + 360 * 86_400
 
 
+@pytest.mark.parametrize("receipt", ["", "../x", "A"])
+def test_a_receipt_that_is_none_begins_no_deletion(call: Call, receipt: str) -> None:
+    made(project := f"kept-{len(receipt)}")
+    assert call("DELETE", f"/v1/projects/{project}?receipt={receipt}")[0] == 400
+    assert call("GET", f"/v1/projects/{project}")[0] == 200
+
+
 def test_killed_after_the_mark_the_next_call_makes_the_receipt(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -275,6 +275,23 @@ PICTURE = {
         ]
     ]
     + [
+        (request_schemas.change_project, lambda body, _limits: parse_settings(body), body)
+        for body in [
+            {"approval": True},
+            {"approval": 1},
+            {"log_requests": 0},
+            {"log_requests": 0.5},
+            {"log_requests": 2},
+            {"endpoint_auth": "iam"},
+            {"endpoint_auth": "none"},
+            {"requests_per_minute": None},
+            {"requests_per_minute": 0},
+            {"retrain": {}},
+            {"retrain": {"every_days": 366}},
+            {"retrain": {"never": True}},
+        ]
+    ]
+    + [
         (request_schemas.roll_back, lambda body, _limits: parse_rollback(body), body)
         for body in [{}, {"model_version": ""}, {"model_version": "a/b"}, {"version": "a"}]
     ],
