@@ -1,5 +1,7 @@
 """A deployed system with two users, in which every call would find what it asks for."""
 
+import base64
+import hashlib
 import json
 import threading
 import time
@@ -24,6 +26,7 @@ from deployments.local.embedded import LoopbackSession
 from deployments.packaging import Archive, Builder
 from lambdas.credentials import Credentials
 from lambdas.live_alias import LIVE
+from lambdas.receipts import Receipts
 from lambdas.state import ProjectRecord, ReleaseRecord, State, VersionRecord
 from models.bundle_writer import write_bundle
 from tasks import bundles
@@ -34,8 +37,20 @@ CATS, DOGS = Project("ann", "cats"), Project("bob", "dogs")
 JOB, DATASET = "0123456789abcdef", "d" * 64
 VERSIONS = ("draft-1", "tuned-2")
 _OFTEN: Any = {"Delay": 0.1, "MaxAttempts": 300}
+RECEIPT = "0123456789abcdef"
+PICTURE = (  # one pixel
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNgYPgPAAEDAQAIicLsAAAAAElFTkSuQmCC"
+)
 # What stands in a path for each of its variable parts.
-VALUES = {"name": CATS.name, "job_id": JOB, "version": VERSIONS[-1]}
+VALUES = {
+    "name": CATS.name,
+    "job_id": JOB,
+    "version": VERSIONS[-1],
+    "sha256": hashlib.sha256(base64.b64decode(PICTURE)).hexdigest(),
+    "receipt_id": RECEIPT,
+}
+# Bodies that ask for what there is, where the document's examples cannot.
+BODIES = {"POST /v1/projects/{name}/feedback": {"label": "cat", "image_base64": PICTURE}}
 
 
 @dataclass
@@ -90,6 +105,7 @@ def world(folder: Path) -> Iterator[World]:
 def _fill(world: World, folder: Path) -> None:
     for project in (CATS, DOGS):
         fill_project(world.state, world.session.client("s3"), world.outputs.bucket, project)
+    delete_another(world.state, CATS.user)
     _give_tokens(world)
     world.endpoint = _serve(world, folder)
     world.state.update_project(CATS, endpoint=world.endpoint)
@@ -115,6 +131,11 @@ def _give_tokens(world: World) -> None:
         "another user's": "xt_bob",
         "own": "xt_ann",
     }
+
+
+def delete_another(state: State, user: str) -> None:
+    """Leave a receipt."""
+    Receipts(state.table).open(Project(user, "gone"), RECEIPT, {})
 
 
 def fill_project(state: State, s3: Any, bucket: str, project: Project) -> None:

@@ -17,7 +17,7 @@ from PIL import Image
 from lambdas import endpoint_description, openapi
 from lambdas.openapi_components import Components
 from tests.conformance import check_answer
-from tests.deployments.access_world import CATS, DOGS, VALUES, World, world
+from tests.deployments.access_world import BODIES, CATS, DOGS, VALUES, World, world
 
 pytestmark = [
     pytest.mark.stack,
@@ -38,9 +38,9 @@ every kind of credential against the deployed system: gateway, authorizer, funct
 
 ## The control API
 
-By the token in `Authorization: Bearer …`. A project of another user does not exist for a caller
-(404). Calls without a project's name in them answer about the caller alone. No call that is refused
-changes anything.
+By the token in `Authorization: Bearer …`. What belongs to another user does not exist for a
+caller (404). Calls that name nothing answer about the caller alone. No call that is refused changes
+anything.
 
 {control}
 
@@ -67,8 +67,9 @@ class Call:
         return f"{self.method} {self.path}"
 
     @property
-    def is_of_a_project(self) -> bool:
-        return "{name}" in self.path
+    def is_of_something(self) -> bool:
+        """Whether it names what belongs to one user."""
+        return "{" in self.path
 
     @property
     def address(self) -> str:
@@ -138,7 +139,7 @@ def test_who_may_call_what(deployed: World, http: httpx.Client) -> None:
     for call in every:
         for credential in STRANGERS:
             matrix.statuses[call.name, credential] = as_stranger(deployed, http, call, credential)
-        if call.is_of_a_project:
+        if call.is_of_something:
             status = ask(deployed, http, call, "another user's").status_code
             matrix.statuses[call.name, "another user's"] = status
     assert deployed.stored() == before
@@ -171,7 +172,7 @@ def check_rules(every: list[Call], matrix: Matrix) -> None:
         own, others = found.pop("own"), found.pop("another user's")
         assert found.pop("none") == 401, call.name
         assert set(found.values()) == {403}, call.name
-        assert (others == 404) if call.is_of_a_project else (200 <= others < 300), call.name
+        assert (others == 404) if call.is_of_something else (200 <= others < 300), call.name
         assert own not in {401, 403, 404}, (
             f"{call.name} answers its owner {own}: let tests/deployments/access_world.py make what "
             "it asks for"
@@ -200,7 +201,7 @@ def ask(world: World, http: httpx.Client, call: Call, credential: str) -> httpx.
 
 def send(http: httpx.Client, call: Call, url: str, authorization: bytes | None) -> httpx.Response:
     headers = {} if authorization is None else {b"authorization": authorization}
-    return http.request(call.method, url, json=call.example, headers=headers)
+    return http.request(call.method, url, json=BODIES.get(call.name, call.example), headers=headers)
 
 
 def ask_endpoint(world: World, http: httpx.Client) -> Matrix:

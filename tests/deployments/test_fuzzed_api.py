@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,8 @@ from contracts.identity import Project
 from lambdas import environment, openapi, predict
 from lambdas.credentials import Credentials
 from models.bundle_writer import write_bundle
-from tests.deployments.access_world import VALUES, fill_project
-from tests.deployments.api_server import TOKEN, USER, ApiServer
+from tests.deployments.access_world import PICTURE, VALUES, delete_another, fill_project
+from tests.deployments.api_server import ApiServer
 from tests.http_function import served
 from tests.serving.conftest import colour_card, colour_graph
 
@@ -33,11 +34,7 @@ CONFIGURATION = """
 [checks.negative_data_rejection]
 expected-statuses = [400, 401, 403, 404, 409, 413, 415, 422]
 """
-KEY = "xk_right"
-PICTURE = (  # one pixel
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNgYPgPAAEDAQAIicLsAAAAAElFTkSuQmCC"
-)
-PROJECT = Project(USER, VALUES["name"])
+COLOURS, KEY = Project("fuzz", "colours"), "xk_right"
 
 often = pytest.mark.parametrize(
     ("examples", "seed"),
@@ -54,12 +51,14 @@ def test_the_control_api(
 ) -> None:
     for limit in ("MAX_CLASSES", "MAX_FILES_PER_REQUEST"):  # at which lists are tried
         monkeypatch.setenv(f"EXEMPLAR_LIMIT_{limit}", "5")
-    state = server.state
-    if all(record.project != PROJECT for record in state.projects(USER)):
-        fill_project(state, environment.s3(), server.bucket, PROJECT)
+    user, token = f"fuzz-{seed}", f"token-of-fuzz-{seed}"  # others have the same emulator
+    server.state.put_token(token, user, time.time() + 3_600)
+    project = Project(user, VALUES["name"])
+    fill_project(server.state, environment.s3(), server.bucket, project)
+    delete_another(server.state, user)
     document = about_what_there_is(openapi.document())
     document["paths"] = {path: item for path, item in paths(document) if is_control(path)}
-    fuzz(document, server.url, tmp_path, examples, seed, f"Authorization: Bearer {TOKEN}")
+    fuzz(document, server.url, tmp_path, examples, seed, f"Authorization: Bearer {token}")
 
 
 @pytest.fixture
@@ -67,9 +66,9 @@ def endpoint(server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """The real inference function."""
     write_bundle(tmp_path / "bundle", colour_card(rejection_threshold=-0.5), colour_graph())
     monkeypatch.setattr(predict, "BUNDLE", tmp_path / "bundle")
-    monkeypatch.setenv("EXEMPLAR_USER", USER)
-    monkeypatch.setenv("EXEMPLAR_PROJECT", "colours")
-    Credentials(server.table).put_key(Project(USER, "colours"), KEY)
+    monkeypatch.setenv("EXEMPLAR_USER", COLOURS.user)
+    monkeypatch.setenv("EXEMPLAR_PROJECT", COLOURS.name)
+    Credentials(server.table).put_key(COLOURS, KEY)
     caches = (predict.predictor, predict.key_check, predict._table)
     for cached in caches:
         cached.cache_clear()
@@ -97,13 +96,17 @@ def paths(document: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def about_what_there_is(document: dict[str, Any]) -> dict[str, Any]:
-    """Names that exist among those that may be: chance would never find one."""
+    """With names that exist: chance would never find one. One project is there to be deleted."""
     known = copy.deepcopy(document)
+    names = known["components"]["schemas"]["CreateProject"]["properties"]
+    names["name"] = {"enum": [VALUES["name"], "gone"]}
     for item in known["paths"].values():
         for operation in item.values():
             for parameter in operation.get("parameters", []) if isinstance(operation, dict) else []:
                 if value := VALUES.get(parameter["name"]):
                     parameter["schema"] = {"enum": [value]}
+    (name, *_) = known["paths"]["/v1/projects/{name}"]["delete"]["parameters"]
+    name["schema"] = {"enum": ["gone"]}
     return known
 
 
