@@ -27,35 +27,26 @@ USER, OTHER, NAME = "ann", "bob", "shop"
 JSON = "application/json"
 
 TEXTS = (
-    *("../", "..", "../../../bob/shop", "..%2f", "%2e%2e%2f", "..;/", "%00", "a/b", "a\\b", "."),
     *(
+        "../../../bob/shop",
+        "%2e%2e%2f",
+        "%00",
+        "a\\b",
         "a\x00b",
-        "\x00",
         "a\n",
         "\u202eabc",
-        "a_b",
-        "A",
-        " ",
-        "-",
-        "users/bob/shop",
-        "PROJECT#bob_x",
-    ),
-    *(
-        "ａｎｎ",
-        "аnn",
-        "ſhop",
         "\u0000\ufeff",
-        "$ne",
-        "' OR 1=1 --",
-        "{{7*7}}",
-        "${jndi:x}",
-        "x" * 100_000,
     ),
-    *("é" * 40_000, "😀" * 65),
+    *("a_b", "PROJECT#bob_x", "ａｎｎ", "аnn", "ſhop", "$ne", "' OR 1=1 --", "${jndi:x}"),
+    *("x" * 100_000, "😀" * 65),
+)
+PATHS = (
+    *TEXTS,
+    *("../", "..", "..%2f", "..;/", "a/b", ".", "\x00", "A", " ", "-", "users/bob/shop", "{{7*7}}"),
+    "é" * 40_000,
 )
 OTHERS: tuple[Any, ...] = (
-    *([], ["a"], [[]], [None], {}, {"$ne": ""}, {"__class__": "a"}, None, True, False),
-    *(0, -1, 1.5, 1e300, 2**31, 2**63, 10**400, "0", "true"),
+    *([], ["a"], [[]], {}, {"$ne": ""}, None, True, 0, -1, 1.5, 2**63, 10**400, "0"),
 )
 # Values that no JSON writer of ours would send, in place of a mark.
 RAW = (
@@ -206,7 +197,7 @@ def test_no_part_of_a_path_leads_elsewhere(
 ) -> None:
     attack, everything = Attack(method), stored()
     for part in parts(path):
-        for text in TEXTS:
+        for text in PATHS:
             for spelt in {text[:8_000], quote(text[:2_000], safe="")}:
                 attack.send(filled(path, **{part: spelt}), "{}", f"{part}={spelt!r}")
     assert attack.problems == []
