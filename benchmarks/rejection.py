@@ -22,6 +22,7 @@ from benchmarks.recipes import DRAFT, run_as_deployed
 from contracts.bundle import ModelCard
 from contracts.manifest import Kind
 from models import novelty, zoo
+from models.calibration import fit_temperature
 from models.checkpoints import load_best
 from models.data import TrainingData
 from models.draft import draft_graph, fit_head
@@ -67,6 +68,24 @@ def measured(
     known: Pictures, unknown: Pictures, recipe: str, weights: Path, seed: int
 ) -> tuple[float, float, float]:
     """AUROC, false alarms on test pictures, and how many unknown ones are refused."""
+    predictor = served(known, recipe, weights, seed)
+    threshold = predictor.card.rejection_threshold
+    usual, strange = (scores(predictor, pictures.of(TEST)[0]) for pictures in (known, unknown))
+    truth = np.concatenate([np.zeros(len(usual)), np.ones(len(strange))])
+    return (
+        float(roc_auc_score(truth, np.concatenate([usual, strange]))),
+        float((usual > threshold).mean()),
+        float((strange > threshold).mean()),
+    )
+
+
+def served(known: Pictures, recipe: str, weights: Path, seed: int) -> Predictor:
+    """What a bundle would answer with that has learnt from a set's training pictures."""
+    with tempfile.TemporaryDirectory() as scratch:
+        if recipe == DRAFT:
+            graph, temperature = drafted(known, weights, Path(scratch))
+        else:
+            graph, temperature = fine_tuned(known, recipe, weights, seed, Path(scratch))
     card = ModelCard(
         Kind.IMAGE,
         known.classes,
@@ -74,30 +93,20 @@ def measured(
         "0" * 64,
         BACKBONE,
         recipe,
+        temperature,
     )
-    with tempfile.TemporaryDirectory() as scratch:
-        if recipe == DRAFT:
-            graph = drafted(known, weights, Path(scratch))
-        else:
-            graph = fine_tuned(known, recipe, weights, seed, Path(scratch))
     paths, labels = ([*a, *b] for a, b in zip(known.of(TRAIN), known.of(VALIDATION), strict=True))
     is_validation = np.arange(len(paths)) >= len(known.of(TRAIN)[0])
     chosen = novelty.to_remember(np.array(labels))
     remembered = Predictor(card, graph, threads=1).features([paths[row] for row in chosen])
     memory = novelty.memory_of(remembered, is_validation[chosen])
     assert memory is not None
-    served = novelty.with_novelty(graph, memory)
-    predictor = Predictor(replace(card, rejection_threshold=memory.threshold), served, threads=1)
-    usual, strange = (scores(predictor, pictures.of(TEST)[0]) for pictures in (known, unknown))
-    truth = np.concatenate([np.zeros(len(usual)), np.ones(len(strange))])
-    return (
-        float(roc_auc_score(truth, np.concatenate([usual, strange]))),
-        float((usual > memory.threshold).mean()),
-        float((strange > memory.threshold).mean()),
-    )
+    knowing = novelty.with_novelty(graph, memory)
+    return Predictor(replace(card, rejection_threshold=memory.threshold), knowing, threads=1)
 
 
-def drafted(pictures: Pictures, weights: Path, scratch: Path) -> bytes:
+def drafted(pictures: Pictures, weights: Path, scratch: Path) -> tuple[bytes, float]:
+    """Graph and temperature."""
     encoder = scratch / "encoder.onnx"
     encoder.write_bytes(export_encoder(BACKBONE, weights))
     rows = pictures.part != TEST
@@ -105,14 +114,19 @@ def drafted(pictures: Pictures, weights: Path, scratch: Path) -> bytes:
     features = extract(encoder, sources, reader_of(zoo.backbone_named(BACKBONE).preprocessing))
     is_validation = pictures.part[rows] == VALIDATION
     head = fit_head(features, pictures.labels[rows], is_validation, len(pictures.classes))
-    return draft_graph(encoder.read_bytes(), head)
+    temperature = fit_temperature(head.held_out_logits, head.held_out_labels)
+    return draft_graph(encoder.read_bytes(), head), temperature
 
 
-def fine_tuned(pictures: Pictures, name: str, weights: Path, seed: int, scratch: Path) -> bytes:
+def fine_tuned(
+    pictures: Pictures, name: str, weights: Path, seed: int, scratch: Path
+) -> tuple[bytes, float]:
+    """Graph and temperature."""
     data = TrainingData(*pictures.of(TRAIN), *pictures.of(VALIDATION), pictures.classes)
     trained = train(replace(Recipe.from_name(name), seed=seed), data, weights, scratch)
+    temperature = fit_temperature(trained.held_out_logits, np.array(data.validation_labels))
     classifier, _ = load_best(trained.best_checkpoint)
-    return export_onnx(classifier, zoo.backbone_named(BACKBONE).preprocessing)
+    return export_onnx(classifier, zoo.backbone_named(BACKBONE).preprocessing), temperature
 
 
 def scores(predictor: Predictor, paths: list[Path]) -> NDArray[np.float32]:
