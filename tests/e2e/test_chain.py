@@ -48,6 +48,29 @@ def test_the_endpoint_answers_rightly_with_its_version(trained: Any) -> None:
         assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-3)
 
 
+def test_every_answer_is_counted_at_once_and_the_monitor_is_on(stack: Any, trained: Any) -> None:
+    client, _, folder = trained
+    before = client.usage("digits")["total"]
+    answers = [client.predict("digits", path) for path in sorted(folder.glob("*/[0-3].png"))]
+    httpx.post(client.endpoint("digits"), content=b"x")
+
+    def after() -> dict[str, Any]:
+        return dict(client.usage("digits")["total"])
+
+    until(lambda: after()["requests"] == before["requests"] + len(answers) + 1)
+    total = after()
+    assert total["ok"] == before["ok"] + len(answers) == before["ok"] + 12
+    assert total["refused"] == before["refused"] + 1
+    assert total["failed"] == 0
+    assert 0 < total["p50_ms"] <= total["p95_ms"]
+    assert total["dollars"] > before["dollars"]
+    # A release tries what it has made, which costs and is no use of it.
+    assert total["calls"] > total["requests"]
+    url = f"{stack.links.prefect_ui}/api/deployments/name/monitor/monitor"
+    (schedule,) = httpx.get(url).json()["schedules"]
+    assert schedule["active"]
+
+
 def test_the_endpoint_says_why(trained: Any) -> None:
     client, _, folder = trained
     path = next(folder.glob("digit 1/*.png"))
