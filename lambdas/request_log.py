@@ -75,7 +75,8 @@ class RequestLog:
             "example": _example(question),
         } | {name: value for name, value in answer.items() if name != "explanation"}
         key = self._keys.request(at.date().isoformat(), request_id)
-        return key, json.dumps(document, ensure_ascii=False).encode()
+        # Half of a surrogate pair is stored as the model saw it; a failure would silence the log.
+        return key, json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _example(question: Question) -> dict[str, Any]:

@@ -119,3 +119,13 @@ def test_a_strange_id_is_no_key_and_no_error(request_id: str) -> None:
     shelf = Shelf(1.0)
     assert not shelf.log.keep(request_id, TEXT, ANSWER)
     assert not shelf.objects
+
+
+def test_half_a_character_does_not_silence_the_log() -> None:
+    shelf = Shelf(1.0)
+    assert shelf.log.keep("r-1", Question(("a \ud83d b",)), ANSWER)
+    assert shelf.log.keep("r-2", TEXT, ANSWER)
+    assert [document["example"]["text"] for document in shelf.objects.values()] == [
+        "a ? b",
+        "You have won",
+    ]
