@@ -1,5 +1,6 @@
 """Calls of the control API: right ones with a part gone wrong, and bodies that are nothing."""
 
+import base64
 import copy
 import json
 import random
@@ -17,6 +18,7 @@ _BODIES: Final = (
     *(b"", b"{", b"[]", b"null", b"5", b'"x"', b"NaN", b"\xff\xfe", b"[" * 100_000, b"1" * 9_000),
     *(b'{"name": "\\ud800"}', b'{"a":' * 50_000, b"\0", b'{"name": 1, "name": 2}'),
 )
+_PICTURE: Final = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(90)).decode()
 _FILE: Final = {
     "class": "cat",
     "name": "a.png",
@@ -46,6 +48,10 @@ def _right(project: str) -> list[tuple[str, str, Any]]:
         ("POST", f"{at}/train", {"model": "hf:a/b", "tune": 1, "min_per_class": 6}),
         ("POST", f"{at}/rollback", {"model_version": "draft-1"}),
         ("PATCH", at, {"classes": ["cat", "dog"]}),
+        ("PATCH", at, {"approval": True, "log_requests": 0.5, "canary_share": 0.1}),
+        ("POST", f"{at}/feedback", {"label": "cat", "image_base64": _PICTURE, "answered": "dog"}),
+        ("POST", f"{at}/feedback", {"label": "cat", "request_id": "r-1", "day": "2026-01-31"}),
+        ("POST", f"{at}/jobs/j-1/approval", {"approve": True, "note": "good"}),
     ]
 
 
@@ -63,13 +69,14 @@ def hostile_calls(project: str, count: int, seed: int = 0) -> Iterator[ApiCall]:
             path = _path(rng, project)
             method = rng.choice(["GET", "DELETE", "POST"])
         else:
-            method = rng.choice(["GET", "PUT", "DELETE", "OPTIONS", "HEAD", "X"])
+            # Not DELETE: it would be right, and no call after it would find the project.
+            method = rng.choice(["GET", "PUT", "OPTIONS", "HEAD", "TRACE", "X"])
         yield ApiCall(kind, method, path, body)
 
 
 def _path(rng: random.Random, project: str) -> str:
     parts = ["v1", "projects", project, rng.choice(["jobs", "models", "report", "bundle", "x"])]
-    parts[rng.randrange(len(parts))] = name(rng)
+    parts[rng.randrange(2, len(parts))] = name(rng)
     return "/" + "/".join([*parts, *rng.choice([[], [name(rng)]])])
 
 

@@ -20,18 +20,20 @@ class InProcess:
         return {"Payload": io.BytesIO(json.dumps(answer).encode())}
 
 
-def test_no_call_fails_unexpectedly(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("count", [300, pytest.param(3_000, marks=pytest.mark.soak)])
+def test_no_call_fails_unexpectedly(count: int, call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "functions", cache(InProcess))
-    project = "hostile-api"
+    project = f"hostile-api-{count}"
     body = {"name": project, "kind": "image", "classes": ["cat", "dog"]}
     assert call("POST", "/v1/projects", body)[0] == 201
     seen = Counter[int]()
-    for one in hostile_calls(project, 300):
+    for one in hostile_calls(project, count, seed=count):
         status, answer = call(one.method, one.path, text(one.body) or "{}")
         seen[status] += 1
         if status >= 400:
             error = answer["error"]
-            assert status < 500, (one, error)
+            assert status < 500 or error["code"] == "unavailable", (one, error)  # no Prefect here
             assert error["message"], (one, error)
             assert error["fix"], (one, error)
     assert {200, 400, 404, 422} <= set(seen), seen
+    print(sorted(seen.items()))
