@@ -75,6 +75,14 @@ class Project:
         """
         return _cut(f"{stack}-train_{self.slug}", ROLE_NAME_MAX)
 
+    def inference_role_name(self, stack: str = "exemplar") -> str:
+        """Name of the role of the project's inference functions, cut as `function_name` is."""
+        return _cut(f"{stack}-infer_{self.slug}", ROLE_NAME_MAX)
+
+    def forward_role_name(self, stack: str = "exemplar") -> str:
+        """Name of the role of a function that forwards to an image, cut as `function_name` is."""
+        return _cut(f"{stack}-forward_{self.slug}", ROLE_NAME_MAX)
+
 
 def _cut(whole: str, longest: int) -> str:
     if len(whole) <= longest:

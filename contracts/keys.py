@@ -165,6 +165,11 @@ def code(sha256: str) -> str:
     return f"code/{sha256_hex(sha256)}.zip"
 
 
+def template(sha256: str) -> str:
+    """A CloudFormation template, by its content."""
+    return f"templates/{sha256_hex(sha256)}"
+
+
 def trainer(sha256: str, filename: str) -> str:
     """A file that training machines install; `sha256` is of all of one release's files."""
     return f"trainer/{sha256_hex(sha256)}/{_wheel_or_file(filename)}"

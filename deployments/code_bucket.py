@@ -1,5 +1,6 @@
-"""The bucket that the stack's code comes from: zips by their hash, and the trainers' files."""
+"""The bucket that the stack is made from: zips and templates by their hash, trainers' files."""
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,6 +46,18 @@ class CodeBucket:
         key = keys.code(archive.sha256)
         self.upload_file(key, archive.path)
         return key
+
+    def store_template(self, text: str) -> str:
+        """Store a CloudFormation template unless it is there; return its address.
+
+        In a call there is room for 51,200 bytes of template, at an address for a million.
+        """
+        key = keys.template(hashlib.sha256(text.encode()).hexdigest())
+        self.client.put_object(Bucket=self.name, Key=key, Body=text.encode())
+        place = {"Bucket": self.name, "Key": key}
+        # CloudFormation reads with its caller's rights; the signature is of no use to it.
+        signed = self.client.generate_presigned_url("get_object", Params=place)
+        return signed.partition("?")[0]
 
     def upload_file(self, key: str, path: Path) -> None:
         """Store a file under a key that names its content, unless it is there."""

@@ -62,6 +62,9 @@ class StackOutputs:
     inference_layer_arn: str
     ingest_function: str
     deployer_policy_arn: str
+    tracking_policy_arn: str
+    inference_boundary_arn: str
+    log_retention_days: str
     trainer_template_id: str = ""  # these are empty for a stack that starts no machines
     trainer_security_group_id: str = ""
     trainer_boundary_arn: str = ""
@@ -93,7 +96,7 @@ def deploy(settings: DeploySettings, session: "Session", say: Say | None = None)
     feed = EventFeed(client, settings.stack, say) if say else None
     if feed:
         feed.skip()  # what earlier deployments did is no news
-    stack = Stack(client, settings.stack, settings.timeout_seconds, feed)
+    stack = Stack(client, settings.stack, settings.timeout_seconds, feed, code.store_template)
     is_repaired = prepare(stack, parameters, Probe(session, settings.region), account)
     has_changed = stack.apply(TEMPLATE_FILE.read_text(encoding="utf-8"), parameters)
     outputs = _outputs(stack, code.name, has_changed=has_changed or is_repaired)
@@ -140,6 +143,9 @@ def _outputs(stack: Stack, code_bucket: str, *, has_changed: bool) -> StackOutpu
         inference_layer_arn=values["InferenceLayerArn"],
         ingest_function=values["IngestFunctionName"],
         deployer_policy_arn=values["DeployerPolicyArn"],
+        tracking_policy_arn=values["TrackingPolicyArn"],
+        inference_boundary_arn=values["InferenceBoundaryArn"],
+        log_retention_days=values["LogRetentionDays"],
         trainer_template_id=values.get("TrainerTemplateId", ""),
         trainer_security_group_id=values.get("TrainerSecurityGroupId", ""),
         trainer_boundary_arn=values.get("TrainerBoundaryArn", ""),

@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,6 +36,8 @@ class Stack:
     name: str
     timeout_seconds: float = 900.0
     feed: EventFeed | None = field(default=None, repr=False)
+    # Where templates are stored, for those that no call has room for; returns the address.
+    store: Callable[[str], str] | None = field(default=None, repr=False)
 
     def status(self) -> str | None:
         """CloudFormation's status, None for no stack."""
@@ -70,11 +73,10 @@ class Stack:
         self._skip_events()
         arguments: dict[str, Any] = {
             "StackName": self.name,
-            "TemplateBody": template,
             "Parameters": _parameters(parameters),
             "Capabilities": ["CAPABILITY_IAM"],
             "ClientRequestToken": token,
-        }
+        } | self._template(template)
         try:
             if self.status() is None:
                 self.client.create_stack(**arguments)
@@ -99,9 +101,9 @@ class Stack:
             StackName=self.name,
             ChangeSetName=name,
             ChangeSetType="IMPORT",
-            TemplateBody=template,
             Parameters=_parameters(parameters),
             ResourcesToImport=resources,
+            **self._template(template),
         )
         waiter = self.client.get_waiter("change_set_create_complete")
         try:
@@ -150,6 +152,9 @@ class Stack:
         """Values of the template's Outputs."""
         stack = self.client.describe_stacks(StackName=self.name)["Stacks"][0]
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+    def _template(self, text: str) -> dict[str, Any]:
+        return {"TemplateURL": self.store(text)} if self.store else {"TemplateBody": text}
 
     def _finish(self, token: str) -> None:
         status = self._wait()

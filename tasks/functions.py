@@ -2,17 +2,21 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 from prefect.logging import get_run_logger
 
 from tasks import clients
+from tasks.log_groups import ensure_log_group
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_lambda.type_defs import FunctionConfigurationTypeDef
+
+_ROLE_TIMEOUT_SECONDS: Final = 60.0  # a new role is usually known within ten
 
 
 def publish(
@@ -27,16 +31,23 @@ def publish(
     client, mark = clients.functions(), f"{description} {_digest(content, configuration)}"
     if found := _published(client, name, mark):
         return found
+    ensure_log_group(name)
     if current := _configuration(client, name):
         if not _holds(current, configuration):
             _wait(client, name)
-            client.update_function_configuration(FunctionName=name, **configuration)
+            _once_assumable(
+                client.update_function_configuration, FunctionName=name, **configuration
+            )
         _wait(client, name)
         client.update_function_code(FunctionName=name, **code)
     else:
         package_type: Any = "Image" if "ImageUri" in code else "Zip"
-        client.create_function(
-            FunctionName=name, PackageType=package_type, Code=code, **configuration
+        _once_assumable(
+            client.create_function,
+            FunctionName=name,
+            PackageType=package_type,
+            Code=code,
+            **configuration,
         )
     _wait(client, name)
     published = client.publish_version(FunctionName=name, Description=mark)
@@ -108,6 +119,20 @@ def _listed(name: str) -> Iterator["FunctionConfigurationTypeDef"]:
             yield from page["Versions"]
     except client.exceptions.ResourceNotFoundException:
         return
+
+
+def _once_assumable(call: Callable[..., Any], **arguments: Any) -> None:
+    """IAM tells Lambda of a new role some seconds later, and until then Lambda refuses it."""
+    deadline = time.monotonic() + _ROLE_TIMEOUT_SECONDS
+    while True:
+        try:
+            call(**arguments)
+        except ClientError as error:
+            if "cannot be assumed by Lambda" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+        else:
+            return
 
 
 def _configuration(client: "LambdaClient", name: str) -> Mapping[str, Any] | None:

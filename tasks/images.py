@@ -21,6 +21,7 @@ from contracts.identity import Project
 from contracts.keys import ProjectKeys
 from contracts.limits import MIB
 from tasks import bundles, clients, functions, storage
+from tasks.inference_identity import ensure_inference_identity
 from tasks.settings import settings
 
 CONTEXT_ARCHIVE: Final = "image.zip"
@@ -175,7 +176,7 @@ def _configuration(project: Project, bundle: Path) -> dict[str, Any]:
     size = bundles.size_bytes(bundle) / MIB
     memory = max(settings().function_memory_mib, round(3 * size) + 512)
     return bundles.shared_configuration(project) | {
-        "Role": settings().inference_role_arn,
+        "Role": ensure_inference_identity(project),
         "MemorySize": min(memory, _LARGEST_MEMORY_MIB),
         "Timeout": settings().function_timeout_seconds,
     }

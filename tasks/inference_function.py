@@ -17,6 +17,7 @@ from lambdas.endpoint_settings import auth_type, follow_record
 from lambdas.forward import TARGET, WAIT
 from lambdas.live_alias import LIVE, Alias
 from tasks import bundles, clients, functions, images, storage
+from tasks.inference_identity import ensure_forward_identity, ensure_inference_identity
 from tasks.progress import Progress
 from tasks.settings import settings
 
@@ -81,7 +82,7 @@ def _configuration(project: Project) -> dict[str, Any]:
     current = settings()
     return bundles.shared_configuration(project) | {
         "Runtime": current.runtime,
-        "Role": current.inference_role_arn,
+        "Role": ensure_inference_identity(project),
         "Handler": "lambdas.predict.handler",
         "Layers": [current.inference_layer_arn],
         "MemorySize": current.function_memory_mib,
@@ -93,7 +94,7 @@ def _forwarding(project: Project, target: str) -> dict[str, Any]:
     """Of a version that only passes on: a small one, which waits longer than the other runs."""
     wait = settings().function_timeout_seconds + _FORWARD_MARGIN_SECONDS
     return _configuration(project) | {
-        "Role": settings().forward_role_arn,
+        "Role": ensure_forward_identity(project),
         "Handler": "lambdas.forward.handler",
         "Layers": [],
         "MemorySize": _FORWARD_MEMORY_MIB,

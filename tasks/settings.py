@@ -45,6 +45,10 @@ class Settings(BaseSettings):
     )
     image_repository: str = Field("", description="ECR repository that it pushes to")
     forward_role_arn: str = Field("", description="of functions that forward to an image")
+    inference_boundary_arn: str = Field(
+        "", description="upper bound of projects' inference roles; empty shares one role"
+    )
+    log_retention_days: int = Field(30, ge=1, description="of functions' logs")
     code_bucket: str = Field("", description="where training machines find what they install")
     trainer_boundary_arn: str = Field(
         "", description="upper bound of projects' training roles; empty makes no roles"

@@ -49,8 +49,12 @@ def data_bucket(emulator: Emulator) -> str:
 
 @pytest.fixture(scope="session")
 def state_table(emulator: Emulator) -> str:
+    return create_state_table(emulator, "exemplar-test-state")
+
+
+def create_state_table(emulator: Emulator, name: str) -> str:
     emulator.client("dynamodb").create_table(
-        TableName="exemplar-test-state",
+        TableName=name,
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[
             {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")
@@ -60,7 +64,7 @@ def state_table(emulator: Emulator) -> str:
             {"AttributeName": "sk", "KeyType": "RANGE"},
         ],
     )
-    return "exemplar-test-state"
+    return name
 
 
 @pytest.fixture

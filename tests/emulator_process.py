@@ -13,11 +13,13 @@ from pathlib import Path
 
 
 @contextmanager
-def emulator(folder: Path, port: int, **variables: str) -> Iterator["subprocess.Popen[bytes]"]:
+def emulator(
+    folder: Path, port: int, module: str = "ministack", **variables: str
+) -> Iterator["subprocess.Popen[bytes]"]:
     environment = os.environ | {"LOG_LEVEL": "WARNING"} | variables
     environment |= {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "IOT_MTLS_ENABLED": "0"}
     environment["TMPDIR"] = str(folder)
-    command = [sys.executable, "-m", "ministack"]
+    command = [sys.executable, "-m", module]
     with (
         (folder / "log.txt").open("ab") as log,
         subprocess.Popen(command, env=environment, stdout=log, stderr=log) as server,

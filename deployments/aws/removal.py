@@ -18,7 +18,7 @@ from deployments.repair import is_absence
 from deployments.stack import Stack
 from deployments.stack_events import EventFeed, Say
 from deployments.template import Template
-from tasks.training_identity import remove_identity, role_path
+from tasks import inference_identity, training_identity
 
 _PRESENT: Final = (*machine_tags.COSTING, "shutting-down")
 _OBJECTS_PER_CALL: Final = 1_000
@@ -46,7 +46,7 @@ class Inventory:
             "training machines": self.machines,
             "inference functions": self.functions,
             "their log groups": self.log_groups,
-            "training roles": self.roles,
+            "projects' roles": self.roles,
         }
 
     @property
@@ -85,7 +85,7 @@ def remove_system(account: Account, stack: str, say: Say, *, everything: bool = 
         _unless_absent(account.client("logs").delete_log_group, logGroupName=name)
     for name in found.roles:
         say(f"deleting role {name}")
-        remove_identity(account.client("iam"), name)
+        training_identity.remove_identity(account.client("iam"), name)
     if found.has_stack:
         say(f"deleting the stack {stack}")
         _stack(account, stack, say).delete()
@@ -136,10 +136,11 @@ def _function_prefixes(stack: str) -> tuple[str, ...]:
 
 
 def _roles(account: Account, stack: str) -> Iterator[str]:
-    pages = account.client("iam").get_paginator("list_roles").paginate(PathPrefix=role_path(stack))
+    paths = (training_identity.role_path(stack), inference_identity.role_path(stack))
+    pages = account.client("iam").get_paginator("list_roles").paginate(PathPrefix=f"/{stack}/")
     for page in pages:
         # Not every emulator heeds the prefix; a role outside of it is none of ours.
-        roles = (role for role in page["Roles"] if role["Path"] == role_path(stack))
+        roles = (role for role in page["Roles"] if role["Path"] in paths)
         yield from (str(role["RoleName"]) for role in roles)
 
 

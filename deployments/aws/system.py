@@ -171,6 +171,8 @@ def environment(plan: Plan, outputs: StackOutputs) -> dict[str, str]:
         "EXEMPLAR_TABLE": outputs.table,
         "EXEMPLAR_CODE_BUCKET": outputs.code_bucket,
         "EXEMPLAR_INFERENCE_ROLE_ARN": outputs.inference_role_arn,
+        "EXEMPLAR_INFERENCE_BOUNDARY_ARN": outputs.inference_boundary_arn,
+        "EXEMPLAR_LOG_RETENTION_DAYS": outputs.log_retention_days,
         "EXEMPLAR_INFERENCE_LAYER_ARN": outputs.inference_layer_arn,
         "EXEMPLAR_RUNTIME": f"python{_python(plan.account)}",
         "EXEMPLAR_IMAGE_BUILDER": outputs.image_builder,

@@ -1,10 +1,11 @@
-"""Machines that work for a project, and the role that let them."""
+"""Machines that work for a project, and the roles that let them and its functions."""
 
 from collections.abc import Iterator, Sequence
 
 from contracts import machine_tags
 from tasks import clients
 from tasks.deletion.tally import Batch, Deletion, in_batches
+from tasks.inference_identity import delete_inference_identity, role_names
 from tasks.settings import settings
 from tasks.training_identity import remove_identity
 
@@ -52,3 +53,21 @@ def remove_roles(_deletion: Deletion, ids: Sequence[str]) -> None:
     """With policies and instance profiles."""
     for name in ids:
         remove_identity(clients.session().client("iam"), name)
+
+
+def find_endpoint_roles(deletion: Deletion) -> Iterator[Batch]:
+    """Those of the project's functions, where it has its own."""
+    if not settings().inference_boundary_arn:
+        return
+    iam = clients.session().client("iam")
+    for name in role_names(deletion.project):
+        try:
+            iam.get_role(RoleName=name)
+        except iam.exceptions.NoSuchEntityException:
+            continue
+        yield Batch((name,), {"roles": 1})
+
+
+def remove_endpoint_roles(deletion: Deletion, _ids: Sequence[str]) -> None:
+    """When their functions are gone."""
+    delete_inference_identity(deletion.project)

@@ -21,6 +21,12 @@ PARTS: Final = (
         endpoints.find_functions,
         endpoints.remove_functions,
     ),
+    Part(
+        "endpoint_roles",
+        "removing its endpoint's roles",
+        identities.find_endpoint_roles,
+        identities.remove_endpoint_roles,
+    ),
     Part("images", "removing its images", endpoints.find_images, endpoints.remove_images),
     Part("logs", "removing its logs", endpoints.find_logs, endpoints.remove_logs),
     Part("uploads", "ending its uploads", objects.find_uploads, objects.remove_uploads),

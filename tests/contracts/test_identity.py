@@ -36,7 +36,16 @@ def test_no_two_projects_share_a_derived_name(one: Project, other: Project, stac
     assert one.slug != other.slug
     assert one.registry_name != other.registry_name
     assert one.function_name(stack) != other.function_name(stack)
-    assert one.trainer_role_name(stack) != other.trainer_role_name(stack)
+    names = [role_names(project, stack) for project in (one, other)]
+    assert len({*names[0], *names[1]}) == 6
+
+
+def role_names(project: Project, stack: str) -> list[str]:
+    return [
+        project.trainer_role_name(stack),
+        project.inference_role_name(stack),
+        project.forward_role_name(stack),
+    ]
 
 
 @given(PROJECT | LONG)
@@ -44,9 +53,11 @@ def test_function_names_fit_and_belong_to_the_stack(project: Project) -> None:
     name = project.function_name("exemplar")
     assert len(name) <= FUNCTION_NAME_MAX
     assert name.startswith("exemplar-infer_")
-    role = project.trainer_role_name("exemplar")
-    assert len(role) <= ROLE_NAME_MAX
-    assert role.startswith("exemplar-train_")
+    for role, purpose in zip(
+        role_names(project, "exemplar"), ("train", "infer", "forward"), strict=True
+    ):
+        assert len(role) <= ROLE_NAME_MAX
+        assert role.startswith(f"exemplar-{purpose}_")
     assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-_H")
 
 

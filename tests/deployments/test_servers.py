@@ -1,5 +1,6 @@
 """The servers' compose file: pinned as the product is, closed to the network, and commented."""
 
+import base64
 import re
 from typing import Any
 
@@ -58,3 +59,64 @@ def test_the_example_names_every_variable() -> None:
     used = set(re.findall(r"\$\{([A-Z_]+)", FILE.read_text()))
     example = (ROOT / "deployments" / "servers" / "servers.env.example").read_text()
     assert used == set(re.findall(r"^([A-Z_]+)=", example, re.MULTILINE))
+
+
+TOKEN, KEY = "xt_ann_secret", "xk_secret"  # what tenants have
+
+
+@pytest.fixture(scope="module")
+def prefect_with_login() -> Any:
+    """The server's application with the setting that the compose file gives it."""
+    from prefect.server.api.server import create_app
+    from prefect.settings import PREFECT_SERVER_API_AUTH_STRING, temporary_settings
+    from starlette.testclient import TestClient
+
+    with temporary_settings({PREFECT_SERVER_API_AUTH_STRING: "operator:password"}):
+        yield TestClient(create_app(ignore_cache=True))
+
+
+def basic(text: str) -> str:
+    return "Basic " + base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["", f"Bearer {TOKEN}", f"Bearer {KEY}", basic(TOKEN), basic(f"ann:{TOKEN}"), basic(":")],
+)
+def test_no_tenants_credential_opens_prefect(prefect_with_login: Any, header: str) -> None:
+    headers = {"Authorization": header} if header else {}
+    for call in ("/api/admin/settings", "/api/flow_runs/count", "/api/admin/version"):
+        assert prefect_with_login.get(call, headers=headers).status_code == 401
+    right = {"Authorization": basic("operator:password")}
+    assert prefect_with_login.get("/api/admin/version", headers=right).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/api/events/in", "/api/events/out", "/api/logs/out"])
+@pytest.mark.parametrize("token", [None, TOKEN, KEY, "operator"])
+def test_no_tenants_credential_opens_its_websockets(
+    prefect_with_login: Any, path: str, token: str | None
+) -> None:
+    from starlette.websockets import WebSocketDisconnect
+
+    with pytest.raises(WebSocketDisconnect), prefect_with_login.websocket_connect(path):
+        pass  # without the protocol that logs in
+    with prefect_with_login.websocket_connect(path, subprotocols=["prefect"]) as socket:
+        socket.send_json({"type": "auth", "token": token})
+        with pytest.raises(WebSocketDisconnect):
+            socket.receive_json()
+
+
+def test_mlflow_asks_for_a_login_and_knows_its_own_names_only(document: dict[str, Any]) -> None:
+    command = document["services"]["mlflow"]["command"]
+    assert "--app-name basic-auth" in command
+    assert "default_permission = NO_PERMISSIONS" in document["configs"]["mlflow_auth"]["content"]
+    (hosts,) = re.findall(r"--allowed-hosts \$\{MLFLOW_ALLOWED_HOSTS:-(\S+)\}", command)
+    # MLflow's own default takes 10.*, which is also a name that anybody can have: 10.example.org.
+    assert hosts == "127.0.0.1:*,localhost:*"
+
+
+def test_prefect_takes_calls_from_its_own_page_only(document: dict[str, Any]) -> None:
+    variables = document["services"]["prefect"]["environment"]
+    assert variables["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"].startswith(
+        "${PREFECT_ORIGIN:-http://127"
+    )

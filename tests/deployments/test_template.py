@@ -127,13 +127,19 @@ def test_services_may_call_functions_only_for_this_account(template: Template) -
         assert "${AWS::AccountId}" in source or permission["SourceAccount"]
 
 
-def test_training_roles_cannot_outgrow_their_boundary(template: Template) -> None:
+# Whoever makes roles, and the upper bound of what they make.
+BOUNDARIES = {"TrainingPolicy": "TrainerBoundary", "DeployerPolicy": "InferenceBoundary"}
+
+
+def test_projects_roles_cannot_outgrow_their_boundary(template: Template) -> None:
     """Whoever makes roles could otherwise make one that may do everything."""
     for owner, statement in statements(template):
         for action in listed(statement["Action"]):
             if action in {"iam:CreateRole", "iam:PutRolePolicy", "iam:AttachRolePolicy"}:
                 condition = statement["Condition"]["StringEquals"]
-                assert condition["iam:PermissionsBoundary"] == {"Ref": "TrainerBoundary"}
+                path = "trainers" if owner == "TrainingPolicy" else "inference"
+                assert json.dumps(statement["Resource"]).endswith(f'/{path}/*"}}')
+                assert condition["iam:PermissionsBoundary"] == {"Ref": BOUNDARIES[owner]}
             assert action not in {"iam:PutRolePermissionsBoundary", "iam:CreatePolicyVersion"}
             assert action != "iam:DeleteRolePermissionsBoundary"
             if action == "iam:PassRole":

@@ -8,7 +8,32 @@ from urllib.parse import parse_qsl
 import pytest
 
 from lambdas import environment
+from tests import emulator_process
 from tests.conformance import check_answer
+from tests.conftest import Emulator, create_state_table
+from tests.lambdas.acting import BUCKET, TABLE, acting, make_role, policy_of
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """One of its own, in which IAM decides."""
+    port, folder = emulator_process.free_port(), tmp_path_factory.mktemp("emulator")
+    with emulator_process.emulator(folder, port, "tests.authorizing_emulator"):
+        found = Emulator(f"http://127.0.0.1:{port}")
+        make_role(found.client("iam"), "inference")
+        make_role(found.client("iam"), "ingest", policy_of("IngestRole"))
+        yield found
+
+
+@pytest.fixture(scope="session")
+def data_bucket(emulator: Emulator) -> str:
+    emulator.client("s3").create_bucket(Bucket=BUCKET)
+    return BUCKET
+
+
+@pytest.fixture(scope="session")
+def state_table(emulator: Emulator) -> str:
+    return create_state_table(emulator, TABLE)
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +67,10 @@ Call = Callable[..., tuple[int, Any]]
 
 @pytest.fixture
 def call() -> Call:
-    """Call the API as API Gateway does, as the given user; answers are what the document says."""
+    """Call the API as API Gateway does, as the given user; answers are what the document says.
+
+    It has the rights of its role in the template and no others.
+    """
     from lambdas.api import handler
 
     def send(method: str, path: str, body: Any = None, user: str = "ann") -> tuple[int, Any]:
@@ -62,7 +90,8 @@ def call() -> Call:
             "body": body if isinstance(body, str) else json.dumps(body) if body else "",
             "isBase64Encoded": False,
         }
-        answer = handler(event, None)
+        with acting("ApiRole"):
+            answer = handler(event, None)
         body = json.loads(answer["body"])
         check_answer(method, path, answer["statusCode"], body)
         return answer["statusCode"], body

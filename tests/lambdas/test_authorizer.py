@@ -7,10 +7,12 @@ import pytest
 
 from lambdas import environment
 from lambdas.authorizer import handler
+from tests.lambdas.acting import acting
 
 
 def answer(header: str | None) -> dict[str, Any]:
-    return handler({"identitySource": [header] if header else None}, None)
+    with acting("AuthorizerRole"):
+        return handler({"identitySource": [header] if header else None}, None)
 
 
 def test_a_token_becomes_its_user() -> None:

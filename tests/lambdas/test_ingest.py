@@ -15,6 +15,7 @@ from contracts.requests import AnnouncedFile, UploadRequest
 from contracts.status import JobState
 from lambdas import environment, ingest, orchestrator, uploads
 from lambdas.state import ProjectRecord
+from tests.lambdas.acting import acting
 
 
 def announce(project: Project, per_class: dict[str, int], upload: str = "u1") -> None:
@@ -31,9 +32,14 @@ def announce(project: Project, per_class: dict[str, int], upload: str = "u1") ->
     uploads.announce(environment.s3(), environment.bucket(), project, UploadRequest(upload, files))
 
 
+def called(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    with acting("IngestRole"):
+        return ingest.handler(event, context)
+
+
 def start(project: Project, **request: Any) -> dict[str, Any]:
     event = {"user": project.user, "project": project.name, "request": request}
-    return ingest.handler(event, None)
+    return called(event, None)
 
 
 def test_what_is_missing_is_said_before_anything_starts() -> None:
@@ -79,7 +85,7 @@ def test_a_finished_job_is_attached_to_and_a_failed_one_is_tried_again() -> None
 @pytest.mark.parametrize("key", ["users/ann/x/datasets/abc/manifest.json", "weights/manifest.json"])
 def test_other_manifests_in_the_bucket_start_nothing(key: str) -> None:
     event = {"Records": [{"s3": {"object": {"key": key}}}]}
-    assert ingest.handler(event, None) == {}
+    assert called(event, None) == {}
 
 
 def drop(project: Project, body: Any, upload: str = "dropped") -> dict[str, Any]:
@@ -100,7 +106,7 @@ def test_a_dropped_manifest_carries_its_own_list_and_refusals_are_left_beside_it
         "sha256": "0" * 64,
         "content_type": "image/jpeg",
     }
-    ingest.handler(drop(project, {"files": [file]}), None)
+    called(drop(project, {"files": [file]}), None)
     refusal = environment.s3().get_object(
         Bucket=environment.bucket(), Key="users/ann/drop/inbox/dropped/refused.json"
     )
@@ -125,7 +131,7 @@ def test_a_drop_is_tried_again_by_lambda_when_prefect_is_down() -> None:
     project = Project("ann", "drop-down")
     announce(project, {"cat": 10, "dog": 10}, upload="dropped")
     with pytest.raises(Unavailable):
-        ingest.handler(drop(project, {}), None)
+        called(drop(project, {}), None)
 
 
 def announce_table(project: Project, data: bytes, upload: str = "t1", **more: Any) -> None:
@@ -219,7 +225,7 @@ def test_a_drop_beyond_the_quota_is_refused_beside_it() -> None:
     project = Project("quota-drop", "p")
     announce(project, {"cat": 10, "dog": 10}, upload="dropped")
     environment.state().accounts.give_quotas(project.user, {"jobs": 0})
-    ingest.handler(drop(project, {}), None)
+    called(drop(project, {}), None)
     refusal = environment.s3().get_object(
         Bucket=environment.bucket(), Key="users/quota-drop/p/inbox/dropped/refused.json"
     )

@@ -13,7 +13,6 @@ from prefect.client.orchestration import get_client
 from contracts import machine_tags
 from contracts.identity import Project
 from lambdas.state import State
-from tasks.training_identity import role_path
 from tests.deployments.aws.conftest import FreshAccount
 from tests.deployments.command_line import Run
 from tests.emulator_process import call
@@ -36,12 +35,17 @@ def defaults(template: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def leave_traces(account: FreshAccount, layer: str) -> dict[str, str]:
+def leave_traces(account: FreshAccount, layer: str) -> dict[str, Any]:
     """What a system at work has made beside its stack."""
-    role, function = f"{STACK}-train_ann_cats", Project("ann", "cats").function_name(STACK)
-    account.client("iam").create_role(
-        RoleName=role, Path=role_path(STACK), AssumeRolePolicyDocument="{}"
-    )
+    project = Project("ann", "cats")
+    function = project.function_name(STACK)
+    roles = {
+        project.inference_role_name(STACK): f"/{STACK}/inference/",
+        project.trainer_role_name(STACK): f"/{STACK}/trainers/",
+        "of-another": f"/{STACK}-2/trainers/",
+    }
+    for role, path in roles.items():
+        account.client("iam").create_role(RoleName=role, Path=path, AssumeRolePolicyDocument="{}")
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as target:
         target.writestr("main.py", "def handler(event, context): return 1")
@@ -69,7 +73,7 @@ def leave_traces(account: FreshAccount, layer: str) -> dict[str, str]:
         ],
     )
     machine = answer["Instances"][0]["InstanceId"]
-    return {"role": role, "function": function, "machine": machine}
+    return {"roles": list(roles)[:2], "function": function, "machine": machine}
 
 
 def test_a_system_comes_goes_and_comes_back_to_its_data(
@@ -98,6 +102,8 @@ def test_a_system_comes_goes_and_comes_back_to_its_data(
     )
     assert lines["EXEMPLAR_PLACE"] == "aws"
     assert lines["EXEMPLAR_TRAINER_BOUNDARY_ARN"] == done["outputs"]["trainer_boundary_arn"]
+    assert lines["EXEMPLAR_INFERENCE_BOUNDARY_ARN"] == done["outputs"]["inference_boundary_arn"]
+    assert lines["EXEMPLAR_LOG_RETENTION_DAYS"] == "30"
     assert "m1" not in lines.values()
     secret = account.client("secretsmanager").get_secret_value(
         SecretId=done["outputs"]["trainer_secret_arn"]
@@ -131,7 +137,7 @@ def test_a_system_comes_goes_and_comes_back_to_its_data(
     removed, left = gone.document["removed"], gone.document["left"]
     assert removed["machines"] == [traces["machine"]]
     assert removed["functions"] == [traces["function"]]
-    assert removed["roles"] == [traces["role"]]
+    assert sorted(removed["roles"]) == sorted(traces["roles"])
     assert removed["log_groups"] == [f"/aws/lambda/{traces['function']}"]
     assert left["has_stack"] is False
     assert not left["machines"] + left["functions"] + left["roles"] + left["log_groups"]

@@ -32,6 +32,7 @@ from lambdas.retraining import schedule_kept, watched_projects
 from lambdas.state import ProjectRecord, ReleaseRecord, VersionRecord
 from tasks import clients
 from tasks.deletion import tracking
+from tasks.inference_identity import ensure_inference_identity
 from tasks.settings import settings
 from tasks.training_identity import ensure_training_identity
 from tests.lambdas.test_rollback import ROLE, package
@@ -71,6 +72,7 @@ def places(
     for name, value in {
         "EXEMPLAR_IMAGE_REPOSITORY": IMAGES,
         "EXEMPLAR_TRAINER_BOUNDARY_ARN": boundary,
+        "EXEMPLAR_INFERENCE_BOUNDARY_ARN": boundary,
         "EXEMPLAR_TRACKING_STORE": tracking_store,
         "EXEMPLAR_TUNING_STORAGE": f"sqlite:///{tmp_path}/studies.db",
         "EXEMPLAR_DELETION": "delete/of-tests",
@@ -186,6 +188,7 @@ def _images(project: Project) -> None:
 
 def _machines(project: Project) -> dict[str, int]:
     ensure_training_identity(project)
+    ensure_inference_identity(project)
     tags = {
         machine_tags.STACK: settings().stack,
         machine_tags.FROM_PARAMETERS["user"]: project.user,
@@ -198,7 +201,7 @@ def _machines(project: Project) -> dict[str, int]:
         MaxCount=1,
         TagSpecifications=[{"ResourceType": "instance", "Tags": machine_tags.as_list(tags)}],
     )
-    return {"machines": 1, "roles": 1}
+    return {"machines": 1, "roles": 2}
 
 
 def _tracked(project: Project) -> dict[str, int]:
@@ -318,7 +321,8 @@ def _tags_of(project: Project) -> list[str]:
 
 def _role_names(project: Project) -> list[str]:
     roles = clients.session().client("iam").list_roles()["Roles"]
-    return [r["RoleName"] for r in roles if r["RoleName"] == project.trainer_role_name()]
+    names = {project.trainer_role_name(), project.inference_role_name()}
+    return sorted(names & {role["RoleName"] for role in roles})
 
 
 def _living(project: Project) -> list[str]:

@@ -182,7 +182,8 @@ def test_a_late_one_takes_what_came_since_and_nothing_of_a_new_project(
     late = Deletion(deletion.project, deletion.receipt_id, is_late=True)
     put(late, "objects/straggler")
     with disable_run_logger():
-        assert [n for n in range(len(PARTS)) if steps.sweep.fn(late, n)] == [6]
+        found = [part.name for n, part in enumerate(PARTS) if steps.sweep.fn(late, n)]
+    assert found == ["objects"]
     steps.finish.fn(late)
     receipt = late.receipt()
     assert receipt.counts["examples"] == 1
