@@ -6,9 +6,10 @@
 """
 
 import hashlib
+from typing import Any
 
 from contracts.identity import Project
-from lambdas.table import Key, Table
+from lambdas.table import Guard, Key, Table
 
 
 class Credentials:
@@ -19,7 +20,7 @@ class Credentials:
 
     def put_key(self, project: Project, key: str) -> None:
         """Make `key` the only one that opens the project's endpoint."""
-        self._table.assign(_key(project), {"hashes": {digest(key)}})
+        self._assign(project, {"hashes": {digest(key)}})
 
     def add_key(self, project: Project, key: str) -> None:
         """Let `key` open the endpoint beside the others."""
@@ -31,7 +32,7 @@ class Credentials:
 
     def put_log_share(self, project: Project, share: float) -> None:
         """Let the endpoint keep this share of its requests; it reads this within a minute."""
-        self._table.assign(_key(project), {"log_share": share})
+        self._assign(project, {"log_share": share})
 
     def remove_keys(self, project: Project) -> None:
         """Close the endpoint for everybody."""
@@ -44,7 +45,12 @@ class Credentials:
     def set_access(self, project: Project, auth: str, requests_per_minute: int | None) -> None:
         """What opens the endpoint, and how often one caller may ask; None: as the stack says."""
         changes = {"endpoint_auth": auth, "requests_per_minute": requests_per_minute or 0}
-        self._table.assign(_key(project), changes)
+        self._assign(project, changes)
+
+    def _assign(
+        self, project: Project, changes: dict[str, Any], guard: Guard | None = None
+    ) -> None:
+        self._table.assign(_key(project), changes, guard)
 
 
 def digest(secret: str) -> str:

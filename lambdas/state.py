@@ -189,8 +189,20 @@ class State(Credentials):
 
         Nothing that is still under way, such as a promotion, may bring back what has been deleted.
         """
+        with self._while_there(project) as guard:
+            return self._table.put_guarded(key, values, guard, is_new=is_new)
+
+    def _assign(
+        self, project: Project, changes: dict[str, Any], guard: Guard | None = None
+    ) -> None:
+        """What an endpoint's function reads. Raises `NotFound` and `BeingDeleted`."""
+        with self._while_there(project) as there:
+            super()._assign(project, changes, guard or there)
+
+    @contextmanager
+    def _while_there(self, project: Project) -> Iterator[Guard]:
         try:
-            return self._table.put_guarded(key, values, self.guard(project), is_new=is_new)
+            yield self.guard(project)
         except GuardFailed:
             self.project(project)
             raise Conflict(  # it has been made anew at this very moment

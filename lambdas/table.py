@@ -16,13 +16,12 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str]  # partition key `pk`, sort key `sk`
 
-_TRANSACTION_ATTEMPTS = 10
-_FIRST_PAUSE_SECONDS = 0.02
 
 _encode = TypeSerializer().serialize
 _decode = TypeDeserializer().deserialize
 
-_CONFLICT_ATTEMPTS = 6
+_CONFLICT_ATTEMPTS = 10
+_FIRST_PAUSE_SECONDS = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +121,9 @@ class Table:
                     if "ConditionalCheckFailed" not in reasons:
                         raise
                     return reasons
-                time.sleep(0.05 * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
+                # Not at the same moment as everybody else.
+                pause = _FIRST_PAUSE_SECONDS * 1.6**attempt
+                time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
             else:
                 break
         return []
@@ -188,16 +189,18 @@ class Table:
         )
         return [_from_item(item) for page in pages for item in page["Items"]]
 
-    def assign(self, key: Key, changes: dict[str, Any]) -> None:
-        """Set fields of an item, made when absent; its others stay."""
-        names = {f"#{name}": name for name in changes}
-        self._client.update_item(
-            TableName=self._name,
-            Key=_key_item(key),
-            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in changes),
-            ExpressionAttributeNames=names,
-            ExpressionAttributeValues=_to_item({f":{k}": value for k, value in changes.items()}),
-        )
+    def assign(self, key: Key, changes: dict[str, Any], guard: Guard | None = None) -> None:
+        """Set fields of an item, made when absent; its others stay. Raises `GuardFailed`."""
+        update = {
+            "TableName": self._name,
+            "Key": _key_item(key),
+            "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in changes),
+            "ExpressionAttributeNames": {f"#{name}": name for name in changes},
+            "ExpressionAttributeValues": _to_item({f":{k}": v for k, v in changes.items()}),
+        }
+        checks = [{"ConditionCheck": self._check(guard)}] if guard else []
+        if self._write_together([{"Update": update}, *checks]):
+            raise GuardFailed
 
     def sort_keys(self, pk: str) -> list[str]:
         """The sort key of every item of a partition, in order and as last written."""
@@ -307,26 +310,8 @@ class Table:
         )
 
     def transact(self, *writes: Write) -> bool:
-        """Do all of these or none; False, and nothing changed, where a condition does not hold.
-
-        Others that write the same items at the same moment are waited for.
-        """
-        items: Any = [write.as_item(self._name) for write in writes]
-        for attempt in range(_TRANSACTION_ATTEMPTS):
-            try:
-                self._client.transact_write_items(TransactItems=items)
-            except self._client.exceptions.TransactionCanceledException as error:
-                codes = {reason.get("Code") for reason in error.response["CancellationReasons"]}
-                if "ConditionalCheckFailed" in codes:
-                    return False
-                if codes - {"None", "TransactionConflict"} or attempt == _TRANSACTION_ATTEMPTS - 1:
-                    raise
-                # Not at the same moment as everybody else.
-                pause = _FIRST_PAUSE_SECONDS * 1.6**attempt
-                time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
-            else:
-                return True
-        raise AssertionError("the last attempt returns or raises")
+        """Do all of these or none; False, and nothing changed, where a condition does not hold."""
+        return not self._write_together([write.as_item(self._name) for write in writes])
 
     def write_with(
         self,

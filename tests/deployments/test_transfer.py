@@ -92,10 +92,10 @@ def test_an_expired_permission_is_asked_for_again(
 ) -> None:
     folder = write_classes(tmp_path / "data", 3)
     client.create(project, CLASSES)
-    monkeypatch.setattr(uploads, "_EXPIRES_SECONDS", -60)
+    monkeypatch.setattr(uploads, "POST_SECONDS", -60)
 
     def next_one_is_valid(_: TransferProgress) -> None:
-        monkeypatch.setattr(uploads, "_EXPIRES_SECONDS", 3_600)
+        monkeypatch.setattr(uploads, "POST_SECONDS", 3_600)
 
     client.upload(project, folder, next_one_is_valid)
     assert len(server.stored(project)) == 6
@@ -106,7 +106,7 @@ def test_storage_that_keeps_refusing_is_told_with_the_files(
 ) -> None:
     folder = write_classes(tmp_path / "data", 2)
     client.create(project, CLASSES)
-    monkeypatch.setattr(uploads, "_EXPIRES_SECONDS", -60)
+    monkeypatch.setattr(uploads, "POST_SECONDS", -60)
     monkeypatch.setattr(transfer, "_FIRST_PAUSE_SECONDS", 0.01)
     with pytest.raises(Unavailable, match=r"4 files could not be stored: .* 403") as caught:
         client.upload(project, folder)

@@ -26,7 +26,7 @@ def asked(
     kind: str, folder: Path, emulator: Any, table: str, monkeypatch: Any, **counts: int
 ) -> Report:
     BUNDLES[kind](folder)
-    State(emulator.client("dynamodb"), table).put_key(PROJECT, KEY)
+    State(emulator.client("dynamodb"), table).add_key(PROJECT, KEY)
     monkeypatch.setenv("EXEMPLAR_USER", PROJECT.user)
     monkeypatch.setenv("EXEMPLAR_PROJECT", PROJECT.name)
     return in_process("asking", bundle=str(folder), key=KEY, **counts)

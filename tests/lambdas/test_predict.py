@@ -15,8 +15,9 @@ from PIL import Image
 from contracts.bundle import MODEL_FILE
 from contracts.identity import Project
 from contracts.keys import ProjectKeys
+from contracts.manifest import Kind
 from lambdas import predict
-from lambdas.state import State
+from lambdas.state import ProjectRecord, State
 from models.bundle_writer import write_bundle
 from tests.conformance import check_answer
 from tests.serving.conftest import colour_card, colour_graph
@@ -53,6 +54,7 @@ def post(
     monkeypatch.setenv("EXEMPLAR_PROJECT", PROJECT.name)
     state = State(emulator.client("dynamodb"), state_table)
     state.table.delete((f"PROJECT#{PROJECT.slug}", "KEYS"))
+    state.create_project(ProjectRecord(PROJECT, Kind.IMAGE, ("a", "b")))
     state.put_key(PROJECT, KEY)
     caches = (predict.predictor, predict.key_check, predict.request_log)
     caches += (predict._table, predict._bucket)

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from contracts.identity import Project
+from contracts.manifest import Kind
 from lambdas import predict
-from lambdas.state import State
+from lambdas.state import ProjectRecord, State
 from models.bundle_writer import write_bundle
 from tests.conformance import check_answer
 from tests.serving.conftest import colour_card, colour_graph
@@ -31,6 +32,7 @@ def picture() -> str:
 @pytest.fixture
 def state(emulator: Any, state_table: str) -> State:
     made = State(emulator.client("dynamodb"), state_table)
+    made.create_project(ProjectRecord(PROJECT, Kind.IMAGE, ("a", "b")))
     made.put_key(PROJECT, KEY)
     made.set_access(PROJECT, "key", None)
     return made
