@@ -15,7 +15,7 @@ class Quotas:
     projects: int = 100
     stored_gib: int = 500  # of examples
     trainings_per_day: int = 200  # that are started on a calendar day (UTC)
-    jobs: int = 20  # at once
+    jobs: int = 50  # at once
 
     @property
     def stored_bytes(self) -> int:

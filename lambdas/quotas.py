@@ -5,7 +5,7 @@ what there is, so a project that was deleted or a job that has died counts no lo
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from contracts.errors import QuotaExceeded
@@ -13,7 +13,7 @@ from contracts.identity import Project
 from contracts.quotas import Quotas
 from lambdas.ledger import Entry, Ledger
 from lambdas.state import State
-from lambdas.stored_bytes import StoredBytes
+from lambdas.stored_bytes import STORED, StoredBytes
 
 _BEING_MADE_SECONDS = 120.0  # what is held first exists a moment later
 _MORE = "or ask for a higher quota"
@@ -27,6 +27,7 @@ class HeldQuotas:
         self._projects = Ledger(state.table, user, "PROJECTS")
         self._trainings = Ledger(state.table, user, "TRAININGS")
         self._jobs = Ledger(state.table, user, "JOBS")
+        self._bytes = Ledger(state.table, user, "BYTES")
 
     @property
     def quotas(self) -> Quotas:
@@ -51,7 +52,8 @@ class HeldQuotas:
                 f"{quotas.jobs}",
                 fix=f"wait for one to end, cancel one, {_MORE}",
             )
-        if not _take(self._trainings, name, quotas.trainings_per_day, self._earlier):
+        # Without the project's name, as it counts for the day although the project goes.
+        if not _take(self._trainings, job_id, quotas.trainings_per_day, self._earlier):
             if held := self._jobs.find(name):
                 self._jobs.give_back(held)
             raise QuotaExceeded(
@@ -59,6 +61,23 @@ class HeldQuotas:
                 f"{quotas.trainings_per_day} a day",
                 fix=f"wait for {_hours_left():.1f} hours, {_MORE}",
             )
+
+    def names_of(self, project: str, *, with_announced: bool) -> list[str]:
+        """What is held for a project; `with_announced` also what may still be sent for an hour."""
+        held = [f"PROJECTS#{project}"] if self._projects.find(project) else []
+        held += [f"JOBS#{entry.name}" for entry in self._jobs.entries(f"{project}#")]
+        for entry in self._bytes.entries(f"{project}#"):
+            if with_announced or entry.name == f"{project}#{STORED}":
+                held.append(f"BYTES#{entry.name}")
+        return held
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Give back what `names_of` has named; what is gone already is no error."""
+        ledgers = {"PROJECTS": self._projects, "JOBS": self._jobs, "BYTES": self._bytes}
+        for name in names:
+            what, _, entry = name.partition("#")
+            while (held := ledgers[what].find(entry)) and not ledgers[what].give_back(held):
+                pass  # it was taken again this moment
 
     def as_dict(self, stored: StoredBytes) -> dict[str, int]:
         """What is in use, without what has ended."""

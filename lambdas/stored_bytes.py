@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _LAST_BYTE_SECONDS = 900  # a file that has begun to come in time may take so long
 _CLOCK_SECONDS = 5.0  # S3 rounds its times, and its clock is another
 _LISTED_SECONDS = 60.0  # who is refused again and again does not list again and again
-_STORED = "stored"
+STORED = "stored"
 _ATTEMPTS = 5
 
 _Object = tuple[int, float]  # bytes, and when it was written
@@ -86,14 +86,14 @@ class StoredBytes:
     def _settle_all(self) -> None:
         now = time.time()
         for name in sorted(self._projects()):
-            stored = self._ledger.find(f"{name}#{_STORED}")
+            stored = self._ledger.find(f"{name}#{STORED}")
             if not stored or now - stored.taken_at > _LISTED_SECONDS:
                 self._settle(name)
 
     def _settle(self, name: str) -> None:
         for _ in range(_ATTEMPTS):
             held = {entry.name: entry for entry in self._ledger.entries(f"{name}#")}
-            stored = held.pop(f"{name}#{_STORED}", None)
+            stored = held.pop(f"{name}#{STORED}", None)
             over = [entry for entry in held.values() if not _may_come(entry)]
             still = [entry for entry in held.values() if _may_come(entry)]
             found = self._list(Project(self._user, name), still)
@@ -107,7 +107,7 @@ class StoredBytes:
     def _write(self, name: str, stored: Entry | None, size: int) -> bool:
         if not size:
             return stored is None or self._ledger.give_back(stored)
-        return self._ledger.settle(f"{name}#{_STORED}", stored, size)
+        return self._ledger.settle(f"{name}#{STORED}", stored, size)
 
     def _list(self, project: Project, still: list[Entry]) -> _Listed:
         begin = min((entry.taken_at for entry in still), default=float("inf")) - _CLOCK_SECONDS

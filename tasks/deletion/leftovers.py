@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from lambdas.endpoints import Endpoints
+from lambdas.quotas import HeldQuotas
 from lambdas.retraining import stop_watching
 from tasks import clients
 from tasks.deletion.tally import Batch, Deletion, in_batches
@@ -56,6 +57,18 @@ def remove_studies(_deletion: Deletion, ids: Sequence[str]) -> None:
     left = set(optuna.get_all_study_names(settings().tuning_storage))
     for name in left.intersection(ids):
         optuna.delete_study(study_name=name, storage=settings().tuning_storage)
+
+
+def find_held(deletion: Deletion) -> Iterator[Batch]:
+    """What it takes of its owner's quotas; files that may still come count until they cannot."""
+    held = HeldQuotas(clients.state(), deletion.project.user)
+    names = held.names_of(deletion.project.name, with_announced=deletion.is_late)
+    return in_batches((name, {"quota_records": 1}) for name in names)
+
+
+def remove_held(deletion: Deletion, ids: Sequence[str]) -> None:
+    """What is gone already is no error."""
+    HeldQuotas(clients.state(), deletion.project.user).forget(ids)
 
 
 def find_items(deletion: Deletion) -> Iterator[Batch]:

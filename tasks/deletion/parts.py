@@ -35,6 +35,7 @@ PARTS: Final = (
     Part("studies", "removing its studies", leftovers.find_studies, leftovers.remove_studies),
     Part("runs", "removing its flow runs", workflows.find_runs, workflows.remove_runs),
     Part("copies", "removing cached copies", leftovers.find_copies, leftovers.remove_copies),
+    Part("quotas", "giving back its quotas", leftovers.find_held, leftovers.remove_held),
     Part("items", "removing its records", leftovers.find_items, leftovers.remove_items),
 )
 RECORD: Final = Part(

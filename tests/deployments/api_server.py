@@ -189,6 +189,9 @@ def running_api(endpoint: str, bucket: str, table: str) -> Iterator[ApiServer]:
             "EXEMPLAR_INGEST_FUNCTION": INGEST,
             "EXEMPLAR_PIPELINE": "pipeline/test",
             "PREFECT_API_URL": f"{server.url}/prefect",
+            "EXEMPLAR_QUOTA_PROJECTS": "10000",  # one user makes those of all tests
+            "EXEMPLAR_QUOTA_JOBS": "10000",
+            "EXEMPLAR_QUOTA_TRAININGS_PER_DAY": "10000",
         }
         aws = {
             "AWS_ENDPOINT_URL": endpoint,

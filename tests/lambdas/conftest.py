@@ -51,6 +51,9 @@ def lambda_environment(
         "EXEMPLAR_INGEST_FUNCTION": "exemplar-ingest",
         "EXEMPLAR_PIPELINE": "pipeline/pipeline",
         "PREFECT_API_URL": "http://127.0.0.1:9/api",  # nobody listens there
+        "EXEMPLAR_QUOTA_PROJECTS": "10000",  # one user makes those of all tests
+        "EXEMPLAR_QUOTA_JOBS": "10000",
+        "EXEMPLAR_QUOTA_TRAININGS_PER_DAY": "10000",
         "POWERTOOLS_TRACE_DISABLED": "true",
     }.items():
         monkeypatch.setenv(name, value)

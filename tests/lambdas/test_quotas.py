@@ -12,7 +12,9 @@ from contracts.manifest import Kind
 from contracts.status import Job, JobState
 from lambdas import environment
 from lambdas.credentials import digest
+from lambdas.ledger import Ledger
 from lambdas.state import ProjectRecord
+from lambdas.stored_bytes import STORED
 
 IMAGES = {"kind": "image", "classes": ["cat", "dog"]}
 
@@ -92,13 +94,35 @@ def test_yesterdays_trainings_do_not_count_today(user: str) -> None:
     held, project = environment.quotas(user), Project(user, "p")
     held.take_training(project, "j1")
     yesterday = {"taken_at": time.time() - 86_400}
-    assert environment.state().table.update((f"ACCOUNT#{user}", "TRAININGS#p#j1"), yesterday)
+    assert environment.state().table.update((f"ACCOUNT#{user}", "TRAININGS#j1"), yesterday)
     held.take_training(project, "j2")
     with pytest.raises(QuotaExceeded, match="1 trainings were started today") as refused:
         held.take_training(project, "j3")
     assert "hours" in refused.value.fix
     used = held.as_dict(environment.stored_bytes(user))
     assert (used["trainings_today"], used["jobs"]) == (1, 2)
+
+
+def test_a_project_that_goes_gives_back_what_it_holds_and_no_more(user: str) -> None:
+    state, held = environment.state(), environment.quotas(user)
+    for name in ("p", "p-2"):
+        held.take_project(name)
+        held.take_training(Project(user, name), f"job-of-{name}")
+        sizes = Ledger(state.table, user, "BYTES")
+        for entry in (f"{name}#{STORED}", f"{name}#batch"):
+            sizes.take(entry, 10, 10**9)
+    others = held.names_of("p-2", with_announced=True)
+    first = held.names_of("p", with_announced=False)
+    assert first == ["PROJECTS#p", "JOBS#p#job-of-p", "BYTES#p#stored"]
+    held.forget(first)
+    held.forget(first)
+    assert held.names_of("p", with_announced=True) == ["BYTES#p#batch"]  # it may still come
+    held.forget(["BYTES#p#batch"])
+    assert held.names_of("p", with_announced=True) == []
+    assert held.names_of("p-2", with_announced=True) == others
+    used = held.as_dict(environment.stored_bytes(user))
+    assert used["trainings_today"] == 2  # deleting is no way to more trainings
+    assert (used["projects"], used["jobs"]) == (1, 1)
 
 
 def test_the_account_is_the_callers_own(call: Any, user: str) -> None:

@@ -27,7 +27,9 @@ from contracts.project_settings import NO_RETRAINING
 from contracts.status import Job
 from flows.delete import delete
 from lambdas.endpoints import Endpoints
+from lambdas.ledger import Ledger
 from lambdas.live_alias import LIVE
+from lambdas.quotas import HeldQuotas
 from lambdas.retraining import schedule_kept, watched_projects
 from lambdas.state import ProjectRecord, ReleaseRecord, VersionRecord
 from tasks import clients
@@ -135,7 +137,12 @@ def _state(project: Project) -> dict[str, int]:
     Endpoints(state.table).add(project, "2026-11-27")
     with schedule_kept(state.table, project, {"retrain": NO_RETRAINING | {"every_days": 30}}):
         pass
-    return {"keys": 2, "jobs": 3, "versions": 3, "releases": 3, "other_records": 1}
+    held = HeldQuotas(state, project.user)
+    held.take_project(project.name)
+    held.take_training(project, "j0")
+    Ledger(state.table, project.user, "BYTES").take(f"{project.name}#stored", 6, 10**12)
+    counts = {"keys": 2, "jobs": 3, "versions": 3, "releases": 3, "other_records": 1}
+    return counts | {"quota_records": 3}
 
 
 def _objects(project: Project, examples: int) -> dict[str, int]:
@@ -276,6 +283,7 @@ def look(places: pytest.MonkeyPatch) -> Look:
         found = {
             "record": clients.state().find_project(project) is not None,
             "items": clients.state().table.sort_keys(f"PROJECT#{project.slug}"),
+            "quotas": _held_by(project),
             "served": Endpoints(clients.state().table).find(project),
             "watched": [p for p in watched_projects(clients.state().table) if p == project],
             "objects": _keys_of(project),
@@ -291,6 +299,11 @@ def look(places: pytest.MonkeyPatch) -> Look:
         return {place: what for place, what in found.items() if what}
 
     return see
+
+
+def _held_by(project: Project) -> list[str]:
+    names = clients.state().table.sort_keys(f"ACCOUNT#{project.user}")
+    return [name for name in names if name.split("#")[1] == project.name]
 
 
 def _keys_of(project: Project) -> list[str]:

@@ -216,7 +216,7 @@ def test_what_a_killed_late_one_was_at_is_not_taken_from_a_new_project(
 
 
 def test_addresses_that_take_uploads_have_expired_when_it_is_looked_again() -> None:
-    assert steps.LATE_SECONDS > uploads._EXPIRES_SECONDS + 60
+    assert steps.LATE_SECONDS > uploads.POST_SECONDS + 60
 
 
 def test_nothing_under_way_brings_anything_back(places: pytest.MonkeyPatch) -> None:
@@ -227,6 +227,7 @@ def test_nothing_under_way_brings_anything_back(places: pytest.MonkeyPatch) -> N
         lambda: state.put_release(project, ReleaseRecord("m", "1", 1, "a", "r")),
         lambda: state.update_project(project, model_version="m"),
         lambda: state.put_key(project, "xk_x"),
+        lambda: state.set_access(project, "iam", 5),
         lambda: state.create_job(Job(project, "j", "u")),
         lambda: FeedbackLog(state, project).put(Feedback("a" * 64, "cat", 1), 9, 9),
     )
