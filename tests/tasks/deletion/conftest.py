@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -51,11 +52,14 @@ def training_of_a_project() -> None:
 
 @pytest.fixture(scope="module")
 def tracking_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """MLflow's database; making one takes seconds."""
-    address = f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
-    before = mlflow.get_tracking_uri()
+    """MLflow's database; making one takes seconds. Artifacts lie in the folder that we are in."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    address = f"sqlite:///{folder}/mlflow.db"
+    before, home = mlflow.get_tracking_uri(), Path.cwd()
     mlflow.set_tracking_uri(address)
+    os.chdir(folder)
     yield address
+    os.chdir(home)
     mlflow.set_tracking_uri(before)
     tracking._opened.cache_clear()
     gc.collect()  # SQLite's connections warn when they are collected: here, not in a later test

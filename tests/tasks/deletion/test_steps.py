@@ -1,6 +1,7 @@
 """A project with something everywhere goes, whole, counted once, and alone."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from typing import Any
 
@@ -51,7 +52,7 @@ def test_killed_before_and_after_every_step_it_counts_everything_once(
     for neighbour in neighbours:
         furnish(neighbour)
     before = [look(neighbour) for neighbour in neighbours]
-    wanted = furnish(project, examples=1_203)
+    wanted = furnish(project)
     receipt = api.delete(clients.state(), project)
     deletion = Deletion(project, receipt.receipt_id)
     kills = 0
@@ -123,6 +124,14 @@ def test_old_versions_and_what_hides_them_go_too(places: pytest.MonkeyPatch, emu
     left = s3.list_object_versions(Bucket="versioned")
     assert not left.get("Versions")
     assert not left.get("DeleteMarkers")
+
+
+def test_thousands_of_objects_are_counted_once(places: pytest.MonkeyPatch) -> None:
+    deletion = marked("many")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: put(deletion, f"objects/{number:064}"), range(2_300)))
+    run(deletion)
+    assert deletion.receipt().counts["examples"] == 2_300
 
 
 def test_a_run_with_another_receipt_deletes_nothing(furnish: Furnish, look: Look) -> None:

@@ -24,10 +24,7 @@ DELETION = Deletion(ANN, "1764230000000-0a1b2c3d")
 
 
 @pytest.fixture
-def client(
-    tracking_store: str, tasks_environment: pytest.MonkeyPatch, tmp_path: Path
-) -> MlflowClient:
-    tasks_environment.chdir(tmp_path)
+def client(tracking_store: str, tasks_environment: pytest.MonkeyPatch) -> MlflowClient:
     tasks_environment.setenv("EXEMPLAR_TRACKING_STORE", tracking_store)
     settings.cache_clear()
     mlflow.set_tracking_uri(tracking_store)
