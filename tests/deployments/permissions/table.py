@@ -219,8 +219,10 @@ DeployerPolicy: the orchestration worker, which works for all projects
   may      s3:PutObject                data/weights/net.pth
   may      s3:ListBucket               data/users/ann/cats/
   may not  s3:DeleteObject             data/weights/net.pth
+  may      s3:DeleteObject             data/mlflow/2/model
   may not  s3:ListBucket               data/
   may not  s3:GetObject                data/mlflow/1/model
+  may not  s3:PutObject                data/mlflow/1/model
   may not  s3:GetObject                code/trainer/x/wheel
   may not  s3:PutObject                code/code/x.zip
   may      dynamodb:UpdateItem         PROJECT#ann_cats
