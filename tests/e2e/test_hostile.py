@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from contracts.errors import ExemplarError
 from contracts.manifest import Kind
 from deployments.client import Exemplar
 from deployments.folder import LabelledFolder, LocalFile
+from serving.access import FRESH_SECONDS
 from tests.hostile.drawn import Hostile
 from tests.hostile.names import NAMES
 from tests.hostile.pictures import KINDS, hostile_pictures
@@ -108,6 +110,8 @@ def learnt(client: Exemplar, project: str, path: Path) -> str:
 def test_a_thousand_requests_at_once_have_a_thousand_answers(trained: Any) -> None:
     client, _, _ = trained
     endpoint, key = client.endpoint("digits"), client.saved_key("digits")
+    client.change_settings("digits", requests_per_minute=100_000)
+    time.sleep(FRESH_SECONDS)  # until every container has heard of it
     before = workers()
     with httpx.Client(timeout=90, trust_env=False) as http, ThreadPoolExecutor(SENDERS) as pool:
         answers = list(
