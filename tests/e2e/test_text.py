@@ -105,7 +105,7 @@ def test_plain_text_is_taken_and_pictures_are_not(trained: Any) -> None:
     assert answer.json()["label"] == label
     headers["content-type"] = "image/png"
     refused = httpx.post(result.endpoint, content=b"\x89PNG", headers=headers)
-    assert refused.status_code == 400
+    assert refused.status_code == 415
     assert refused.json()["error"]["fix"]
 
 

@@ -20,8 +20,8 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     port, folder = emulator_process.free_port(), tmp_path_factory.mktemp("emulator")
     with emulator_process.emulator(folder, port, "tests.authorizing_emulator"):
         found = Emulator(f"http://127.0.0.1:{port}")
-        make_role(found.client("iam"), "inference")
-        make_role(found.client("iam"), "ingest", policy_of("IngestRole"))
+        for role in ("inference", "ingest"):  # of functions that tests make
+            make_role(found.client("iam"), role)
         yield found
 
 
@@ -60,6 +60,7 @@ def lambda_environment(
     monkeypatch.setattr("lambdas.orchestrator._ATTEMPTS", 2)  # six would take as many seconds
     for cached in (environment.s3, environment.functions, environment.logs, environment.state):
         cached.cache_clear()
+    make_role(emulator.client("iam"), "ingest", policy_of("IngestRole", data_bucket, state_table))
     yield
     for cached in (environment.s3, environment.functions, environment.logs, environment.state):
         cached.cache_clear()
