@@ -6,8 +6,8 @@ Whatever a test does itself, it does as the account's owner.
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import Any
 from unittest.mock import patch
@@ -43,8 +43,8 @@ def acting(role: str) -> Iterator[None]:
 
     It does so for the whole process, as handlers have threads of their own.
     """
-    names = [os.environ[f"EXEMPLAR_{what}"] for what in ("BUCKET", "TABLE")]
-    made = _clients(os.environ["AWS_ENDPOINT_URL"], role, *names)
+    s3, functions, state = _clients(os.environ["AWS_ENDPOINT_URL"], role)
+    made = {"s3": lambda: s3, "functions": lambda: functions, "state": lambda: state}
     with _lock:
         if not _acting:
             _patches.enter_context(patch.multiple(environment, **made))
@@ -59,39 +59,30 @@ def acting(role: str) -> Iterator[None]:
 
 
 def make_role(iam: Any, name: str, document: Any = None) -> str:
-    """A role that anybody may assume, with nothing but this policy; returns its ARN."""
-    with suppress(iam.exceptions.EntityAlreadyExistsException):
-        iam.create_role(RoleName=name, AssumeRolePolicyDocument=_TRUST)
+    """A role that anybody may assume; returns its ARN."""
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=_TRUST)
     if document:
         iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=json.dumps(document))
     return str(iam.get_role(RoleName=name)["Role"]["Arn"])
 
 
-def policy_of(role: str, bucket: str, table: str) -> Any:
-    """What the template allows a role, for a bucket and a table of these names."""
+def policy_of(role: str) -> Any:
+    """What the template allows a role."""
     properties = Template.load().resources[role]["Properties"]
-    text = json.dumps(_resolved(properties["Policies"][0]["PolicyDocument"]))
-    return json.loads(text.replace(BUCKET, bucket).replace(f"/{TABLE}", f"/{table}"))
+    return _resolved(properties["Policies"][0]["PolicyDocument"])
 
 
 @cache
-def _clients(endpoint: str, role: str, bucket: str, table: str) -> dict[str, Callable[[], Any]]:
+def _clients(endpoint: str, role: str) -> tuple[Any, Any, State]:
     owner = boto3.Session("test", "test", region_name=REGION)
-    iam, name = owner.client("iam", endpoint_url=endpoint), f"{role}-of-{table}"
-    arn = make_role(iam, name, policy_of(role, bucket, table))
+    arn = make_role(owner.client("iam", endpoint_url=endpoint), role, policy_of(role))
     sts = owner.client("sts", endpoint_url=endpoint)
     got = sts.assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
     session = boto3.Session(got["AccessKeyId"], got["SecretAccessKey"], got["SessionToken"], REGION)
-    s3, functions, logs, dynamodb = (
-        session.client(service, endpoint_url=endpoint)
-        for service in ("s3", "lambda", "logs", "dynamodb")
+    s3, functions, dynamodb = (
+        session.client(service, endpoint_url=endpoint) for service in ("s3", "lambda", "dynamodb")
     )
-    return {
-        "s3": lambda: s3,
-        "functions": lambda: functions,
-        "logs": lambda: logs,
-        "state": lambda: State(dynamodb, table),
-    }
+    return s3, functions, State(dynamodb, TABLE)
 
 
 def _resolved(part: Any) -> Any:

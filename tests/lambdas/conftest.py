@@ -20,8 +20,8 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     port, folder = emulator_process.free_port(), tmp_path_factory.mktemp("emulator")
     with emulator_process.emulator(folder, port, "tests.authorizing_emulator"):
         found = Emulator(f"http://127.0.0.1:{port}")
-        for role in ("inference", "ingest"):  # of functions that tests make
-            make_role(found.client("iam"), role)
+        make_role(found.client("iam"), "inference")
+        make_role(found.client("iam"), "ingest", policy_of("IngestRole"))
         yield found
 
 
@@ -51,16 +51,12 @@ def lambda_environment(
         "EXEMPLAR_INGEST_FUNCTION": "exemplar-ingest",
         "EXEMPLAR_PIPELINE": "pipeline/pipeline",
         "PREFECT_API_URL": "http://127.0.0.1:9/api",  # nobody listens there
-        "EXEMPLAR_QUOTA_PROJECTS": "10000",  # one user makes those of all tests
-        "EXEMPLAR_QUOTA_JOBS": "10000",
-        "EXEMPLAR_QUOTA_TRAININGS_PER_DAY": "10000",
         "POWERTOOLS_TRACE_DISABLED": "true",
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("lambdas.orchestrator._ATTEMPTS", 2)  # six would take as many seconds
     for cached in (environment.s3, environment.functions, environment.logs, environment.state):
         cached.cache_clear()
-    make_role(emulator.client("iam"), "ingest", policy_of("IngestRole", data_bucket, state_table))
     yield
     for cached in (environment.s3, environment.functions, environment.logs, environment.state):
         cached.cache_clear()

@@ -101,12 +101,14 @@ def test_from_the_first_call_on_all_others_are_refused(call: Call) -> None:
 
 
 def test_a_drop_into_what_is_being_deleted_leaves_no_refusal(call: Call) -> None:
-    made("drop")
-    call("DELETE", "/v1/projects/drop")
-    key = "users/ann/drop/inbox/u1/manifest.json"
+    made("dropping")
+    call("DELETE", "/v1/projects/dropping")
+    key = "users/ann/dropping/inbox/u1/manifest.json"
     environment.s3().put_object(Bucket=environment.bucket(), Key=key, Body=b"{}")
     ingest.handler({"Records": [{"s3": {"object": {"key": key}}}]}, None)
-    found = environment.s3().list_objects_v2(Bucket=environment.bucket(), Prefix="users/ann/drop/")
+    found = environment.s3().list_objects_v2(
+        Bucket=environment.bucket(), Prefix="users/ann/dropping/"
+    )
     assert [entry["Key"] for entry in found["Contents"]] == [key]
 
 
@@ -168,19 +170,19 @@ def test_its_runs_are_told_to_stop_and_no_other_projects(call: Call, prefect: An
 
 
 def test_when_it_is_gone_the_receipt_is_the_answer_and_the_name_is_free(call: Call) -> None:
-    project = made("gone")
-    receipt = call("DELETE", "/v1/projects/gone")[1]["receipt_id"]
+    project = made("leaving")
+    receipt = call("DELETE", "/v1/projects/leaving")[1]["receipt_id"]
     end(project, receipt)
-    for path in ("/v1/projects/gone", f"/v1/projects/gone?receipt={receipt}"):
+    for path in ("/v1/projects/leaving", f"/v1/projects/leaving?receipt={receipt}"):
         status, found = call("DELETE", path)
         assert (status, found["receipt_id"], found["is_done"]) == (200, receipt, True)
     assert found["stays"] == ["this"]
     assert "pending" not in found
-    made("gone")
-    status, found = call("DELETE", f"/v1/projects/gone?receipt={receipt}")
+    made("leaving")
+    status, found = call("DELETE", f"/v1/projects/leaving?receipt={receipt}")
     assert (status, found["is_done"]) == (200, True)
-    assert call("GET", "/v1/projects/gone")[0] == 200  # the new one stays
-    status, found = call("DELETE", "/v1/projects/gone")
+    assert call("GET", "/v1/projects/leaving")[0] == 200  # the new one stays
+    status, found = call("DELETE", "/v1/projects/leaving")
     assert status == 202
     assert found["receipt_id"] > receipt
     assert call("DELETE", f"/v1/projects/other?receipt={receipt}")[0] == 404

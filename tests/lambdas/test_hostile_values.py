@@ -57,29 +57,6 @@ MARK = "@@mark@@"
 
 
 @pytest.fixture(scope="module")
-def data_bucket(emulator: Any) -> str:
-    """Of this module alone, so that what is written can be seen."""
-    emulator.client("s3").create_bucket(Bucket="exemplar-hostile-data")
-    return "exemplar-hostile-data"
-
-
-@pytest.fixture(scope="module")
-def state_table(emulator: Any) -> str:
-    emulator.client("dynamodb").create_table(
-        TableName="exemplar-hostile-state",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[
-            {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")
-        ],
-        KeySchema=[
-            {"AttributeName": "pk", "KeyType": "HASH"},
-            {"AttributeName": "sk", "KeyType": "RANGE"},
-        ],
-    )
-    return "exemplar-hostile-state"
-
-
-@pytest.fixture(scope="module")
 def ingest(emulator: Any, data_bucket: str, state_table: str) -> None:
     """The real function behind `train`."""
     with pytest.MonkeyPatch.context() as patch:
