@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda.type_defs import FunctionConfigurationTypeDef
 
 _ROLE_TIMEOUT_SECONDS: Final = 60.0  # a new role is usually known within ten
+_ROLE_PAUSE_SECONDS: Final = 1.0
 
 
 def publish(
@@ -130,7 +131,7 @@ def _once_assumable(call: Callable[..., Any], **arguments: Any) -> None:
         except ClientError as error:
             if "cannot be assumed by Lambda" not in str(error) or time.monotonic() > deadline:
                 raise
-            time.sleep(1)
+            time.sleep(_ROLE_PAUSE_SECONDS)
         else:
             return
 

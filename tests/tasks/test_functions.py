@@ -93,7 +93,7 @@ def refusing(operation: str, times: int) -> list[str]:
 
 
 def test_lambda_is_given_time_to_hear_of_a_new_role(tasks_environment: pytest.MonkeyPatch) -> None:
-    tasks_environment.setattr(functions.time, "sleep", lambda _: None)
+    tasks_environment.setattr(functions, "_ROLE_PAUSE_SECONDS", 0.01)
     told = refusing("CreateFunction", 3)
     assert functions.publish("fresh", packed(), CONFIGURATION, "m1", "c1") == "1"
     assert len(told) == 3
