@@ -74,7 +74,7 @@ def destroy(
 ) -> int:
     """Take the system off the AWS account; data stay unless --everything is given.
 
-    It ends training machines first, then deletes the endpoints, the training roles and the stack,
+    It ends training machines first, then deletes the endpoints, projects' roles and the stack,
     and lists what is left. A later `exemplar deploy` of the same name finds its data again.
 
     Example: `exemplar destroy --stack exemplar --region eu-central-1`

@@ -228,6 +228,7 @@ DeployerPolicy: the orchestration worker, which works for all projects
   may      dynamodb:UpdateItem         PROJECT#ann_cats
   may      dynamodb:DeleteItem         USER#ann
   may      dynamodb:PutItem            PACE
+  may      dynamodb:DeleteItem         ACCOUNT#ann
   may not  dynamodb:GetItem            TOKEN#1
   may not  dynamodb:PutItem            TOKEN#1
   may not  dynamodb:UpdateItem         USERS
