@@ -78,9 +78,8 @@ def test_a_version_that_fails_more_loses_its_share(scene: Scene) -> None:
     scene.assert_consistent(before)
     found = newest(scene)
     assert (found.event, found.by) == ("withdrawn", "canary")
-    assert found.answers[bad]["failed"] >= 2
     assert found.answers[before]["failed"] == 0
-    assert found.answers[before]["answers"] > found.answers[bad]["answers"]
+    assert 2 <= found.answers[bad]["failed"] <= len(callers.failures)
     assert decision.evidence["canary"]["answers"] == found.answers
     assert not scene.promote(bad).promote  # the same promotion, tried again
 
