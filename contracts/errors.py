@@ -143,3 +143,35 @@ class Unavailable(ExemplarError):
 
     code = "unavailable"
     http_status = 503
+
+
+class BadAnswer(ExemplarError):
+    """A part of the system answered what is no answer."""
+
+    code = "bad_answer"
+    http_status = 502
+
+
+def http_status_of(code: object) -> int:
+    """The status of an error that came as a document; `BadAnswer`'s where nobody knows its code."""
+    return {kind.code: kind.http_status for kind in _KINDS}.get(str(code), BadAnswer.http_status)
+
+
+_KINDS: Final = (
+    ExemplarError,
+    InvalidRequest,
+    InvalidName,
+    Unauthorized,
+    NotFound,
+    Conflict,
+    BeingDeleted,
+    LimitExceeded,
+    QuotaExceeded,
+    UnsupportedType,
+    RateLimited,
+    DataProblem,
+    UnreadableExample,
+    BundleInvalid,
+    Unavailable,
+    BadAnswer,
+)

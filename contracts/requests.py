@@ -36,6 +36,25 @@ _SIZE_MAX: Final = 2**40
 DEFAULT_MODELS: Final = {Kind.IMAGE: "mobilenet_v2", Kind.TEXT: "minilm_l6"}
 
 
+QUESTION_WAYS: Final = ("image_base64", "text", "url")
+_QUESTION_MORE: Final = ("explain", "class")
+_QUESTION_FIX: Final = 'send {"image_base64": "..."} or {"text": "..."}'
+
+
+def parse_question(body: Any) -> dict[str, Any]:
+    """What a model is asked about; whether it takes it, the model itself says.
+
+    Nothing else may go on to it, as it could be taken for a call over HTTP. Raises
+    `InvalidRequest`.
+    """
+    if not isinstance(body, dict):
+        raise InvalidRequest("the body is no JSON object", fix=_QUESTION_FIX)
+    found = dict(_fields(body, required=(), optional=(*QUESTION_WAYS, *_QUESTION_MORE)))
+    if found.keys().isdisjoint(QUESTION_WAYS):
+        raise InvalidRequest("nothing is asked about", fix=_QUESTION_FIX)
+    return found
+
+
 def _fields(body: Any, *, required: Iterable[str], optional: Iterable[str]) -> Mapping[str, Any]:
     required, optional = tuple(required), tuple(optional)
     if not isinstance(body, dict):

@@ -42,7 +42,7 @@ def deploy(
     Example: `exemplar deploy --region eu-central-1 --vpc default --alert-email me@example.org`
     """
     from deployments.aws.system import Plan, deploy_system, make_token
-    from deployments.connection import state_home
+    from deployments.connection import page_link, state_home
 
     console, options = Console(stderr=json), options or DeployOptions()
     if token_for and options.jwt_issuer:
@@ -56,7 +56,8 @@ def deploy(
         done = deploy_system(plan, state_home() / "packages", _teller(console, spinner))
     token = make_token(plan.account, done.outputs, token_for) if token_for else ""
     if json:
-        print_json(asdict(done) | ({"token": token} if token else {}))
+        more = {"token": token, "page": page_link(done.url, token)} if token else {}
+        print_json(asdict(done) | more)
     else:
         _show_deployed(console, done, token)
 
@@ -138,7 +139,12 @@ def _counted(verb: str, things: dict[str, tuple[str, ...]]) -> list[tuple[str, s
 
 
 def _show_deployed(console: Console, done: "Deployed", token: str) -> None:
+    from deployments.connection import page_link
+
     console.print(f"\n{done.stack} stands in {done.region}.\n", style="bold green")
+    console.print("Open this in a browser:", style="bold")
+    page = page_link(done.url, token) if token else f"{done.url}/"
+    console.print(f"  {page}\n", style="bold cyan", markup=False, highlight=False, soft_wrap=True)
     rows = [("API", done.url), ("workers' settings", str(done.env_file))]
     rows += [("trainers' release", done.release)] if done.release else []
     rows += [("policy for the workers", arn) for arn in done.policies]

@@ -20,7 +20,7 @@ from deployments.delete_command import delete
 from deployments.evaluate_command import evaluate
 from deployments.feedback_command import feedback
 from deployments.history_command import history
-from deployments.local_commands import demo, down, status, up
+from deployments.local_commands import demo, down, open_page, status, up
 from deployments.options import (
     FAILED,
     INTERRUPTED,
@@ -52,6 +52,7 @@ app = App(
 )
 
 app.command(up)
+app.command(open_page, name="open")
 app.command(train)
 
 

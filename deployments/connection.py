@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from contracts.errors import InvalidRequest, NotFound, Unauthorized
 from deployments.local.lock import exclusive
@@ -29,6 +29,11 @@ class Connection:
     token: str
     prefect_api: str = ""
     mlflow_ui: str = ""
+    page: str = ""  # where the page is, if not at the API's own address
+
+    def page_link(self, project: str = "") -> str:
+        """Opens the page as this user, at a project."""
+        return page_link(self.page or self.url, self.token, project)
 
     @property
     def account(self) -> str:
@@ -37,6 +42,12 @@ class Connection:
         A user's next token names the same account, where tokens tell whose they are.
         """
         return f"{self.url}#{_user(self.token) or _short_hash(self.token)}"
+
+
+def page_link(address: str, token: str, project: str = "") -> str:
+    """Opens the page as a token's user; what follows the '#' never leaves the browser."""
+    named = {"token": token} | ({"project": project} if project else {})
+    return f"{address.rstrip('/')}/#{urlencode(named)}"
 
 
 def state_home() -> Path:
@@ -60,7 +71,11 @@ def find_connection(url: str | None = None, token: str | None = None) -> Connect
         if local is None:
             raise NotFound("no Exemplar is running here and none is named", fix=_START_FIX)
         return Connection(
-            local.url, token or local.token, prefect_api or local.prefect_api, local.mlflow_ui
+            local.url,
+            token or local.token,
+            prefect_api or local.prefect_api,
+            local.mlflow_ui,
+            local.page,
         )
     if not token:
         raise Unauthorized(f"there is no token for {url}", fix="set EXEMPLAR_TOKEN")
@@ -110,6 +125,7 @@ def _local_connection() -> Connection | None:
             token=str(document["token"]),
             prefect_api=f"{prefect_ui}/api" if prefect_ui else "",
             mlflow_ui=str(document.get("mlflow_ui") or ""),
+            page=str(document.get("page") or "").partition("#")[0],
         )
     except (KeyError, AttributeError, TypeError) as error:
         raise InvalidRequest(f"{path} is broken: {error!r}", fix=_START_FIX) from error

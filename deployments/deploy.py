@@ -90,6 +90,7 @@ def deploy(settings: DeploySettings, session: "Session", say: Say | None = None)
         settings,
         code.name,
         code.upload(builder.control_zip()),
+        code.upload(builder.site_zip()),
         code.upload(builder.inference_layer()),
     )
     client = session.client("cloudformation", region_name=settings.region)
@@ -105,11 +106,12 @@ def deploy(settings: DeploySettings, session: "Session", say: Say | None = None)
 
 
 def _parameters(
-    settings: DeploySettings, code_bucket: str, control: str, layer: str
+    settings: DeploySettings, code_bucket: str, control: str, site: str, layer: str
 ) -> dict[str, str]:
     return {
         "CodeBucket": code_bucket,
         "ControlCodeKey": control,
+        "SiteCodeKey": site,
         "LayerKey": layer,
         "Runtime": f"python{settings.python_version}",
         "PrefectApiUrl": settings.prefect_api_url,

@@ -1,4 +1,4 @@
-"""`exemplar up`, `down`, `status` and `demo`: the embedded stack from the command line."""
+"""`exemplar up`, `down`, `open`, `status` and `demo`: the embedded stack from the command line."""
 
 import os
 import time
@@ -42,6 +42,7 @@ def up(
         print_json(asdict(links) | {"state_folder": str(state_home())})
         return
     console.print(f"\nExemplar is up ({time.monotonic() - started:.0f} s).\n", style="bold green")
+    _show_page(console, links.page)
     table = Table.grid(padding=(0, 2))
     table.add_row("workflows", links.prefect_ui)
     table.add_row("experiments", links.mlflow_ui)
@@ -50,6 +51,35 @@ def up(
     table.add_row("state folder", str(state_home()))
     console.print(table)
     console.print("\nNext: exemplar train FOLDER --project my-cat", highlight=False)
+
+
+def _show_page(console: Console, link: str) -> None:
+    """Whole on one line, so that a terminal opens all of it."""
+    console.print("Open this in a browser:", style="bold")
+    console.print(f"  {link}\n", style="bold cyan", markup=False, highlight=False, soft_wrap=True)
+
+
+def open_page(
+    *,
+    project: Annotated[str, about("Show this project.")] = "",
+    json: AsJson = False,
+) -> None:
+    """Open the page in a browser, as the user whose token this machine has.
+
+    Where there is no browser it prints the link.
+
+    Example: `exemplar open --project my-cat`
+    """
+    import webbrowser
+
+    from deployments.connection import find_connection
+
+    link = find_connection().page_link(project)
+    is_open = webbrowser.open(link)
+    if json:
+        print_json({"page": link, "opened": is_open})
+    elif not is_open:
+        _show_page(Console(), link)
 
 
 def down(*, json: AsJson = False) -> None:
@@ -73,16 +103,20 @@ def status(*, json: AsJson = False) -> int:
     Example: `exemplar status`
     """
     from deployments.connection import state_home
+    from deployments.local.embedded import Links
     from deployments.local.embedded import status as look
 
-    services = look(state_home())
+    services, links = look(state_home()), Links.read(state_home())
     is_up = bool(services) and all(
         service.is_running and service.is_healthy is not False for service in services
     )
     if json:
-        print_json({"up": is_up, "services": [asdict(service) for service in services]})
+        page = {"page": links.page if links else ""}
+        print_json({"up": is_up, "services": [asdict(service) for service in services]} | page)
         return 0 if is_up else FAILED
     console = Console()
+    if is_up and links and links.page:
+        _show_page(console, links.page)
     table = Table("part", "process", "state", box=None)
     for service in services:
         state = "not running"

@@ -14,10 +14,20 @@ from typing import Final
 
 from contracts.archive import write_zip
 from contracts.errors import ExemplarError, InvalidRequest, Unavailable
+from lambdas import site_files
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 CONTROL_PACKAGES: Final = ("contracts", "lambdas", "serving")
 CONTROL_LIBRARIES: Final = ("aws-lambda-powertools", "jmespath", "typing_extensions")
+# The page changes more often than the calls, and nothing that these need should delay it.
+SITE_MODULES: Final = (
+    "contracts/__init__.py",
+    "contracts/errors.py",
+    "contracts/http_event.py",
+    "lambdas/__init__.py",
+    "lambdas/site.py",
+    "lambdas/site_files.py",
+)
 # ONNX Runtime lists flatbuffers, packaging and protobuf too; running a session imports none.
 # Nor does a tokenizer read from bytes need huggingface-hub, which tokenizers lists.
 LAYER_LIBRARIES: Final = ("numpy", "onnxruntime", "pillow", "tokenizers")
@@ -78,13 +88,15 @@ class Builder:
 
     def control_zip(self) -> Archive:
         """Our sources and the routing library; boto3 comes with the Lambda runtime."""
-        sources = dict(_sources())
-        inputs = [[name, hashlib.sha256(data).hexdigest()] for name, data in sources.items()]
-        return self._build("control", CONTROL_LIBRARIES, "", sources, inputs)
+        return self._build("control", CONTROL_LIBRARIES, "", dict(_sources()))
+
+    def site_zip(self) -> Archive:
+        """The page's files and the little that serves them."""
+        return self._build("site", (), "", dict(_site()))
 
     def inference_layer(self) -> Archive:
         """What pictures and texts are answered with, shared by every inference function."""
-        return self._build("layer", LAYER_LIBRARIES, "python/", {}, [])
+        return self._build("layer", LAYER_LIBRARIES, "python/", {})
 
     def _build(
         self,
@@ -92,14 +104,14 @@ class Builder:
         libraries: tuple[str, ...],
         prefix: str,
         sources: dict[str, bytes],
-        inputs: list[list[str]],
     ) -> Archive:
         pins = [_pin(library) for library in libraries]
+        inputs = [[name, hashlib.sha256(data).hexdigest()] for name, data in sources.items()]
         key = _digest([_FORMAT, self.platform, self.python_version, pins, inputs])
         if found := self._cached(kind, key):
             return found
         with tempfile.TemporaryDirectory(prefix="exemplar-build-") as folder:
-            vendored = self._vendor(pins, Path(folder))
+            vendored = self._vendor(pins, Path(folder)) if pins else {}
             entries = {prefix + name: path for name, path in vendored.items() if _is_needed(name)}
             part = self.cache / f"building-{key}-{Path(folder).name}"
             digest = write_zip([*sources.items(), *entries.items()], part)
@@ -129,6 +141,13 @@ def _sources() -> Iterator[tuple[str, bytes]]:
             name = path.relative_to(ROOT).as_posix()
             if not name.startswith("serving/web/"):
                 yield name, path.read_bytes()
+
+
+def _site() -> Iterator[tuple[str, bytes]]:
+    for name in SITE_MODULES:
+        yield name, (ROOT / name).read_bytes()
+    for path in site_files.listed(site_files.WEB).values():
+        yield path.relative_to(ROOT).as_posix(), path.read_bytes()
 
 
 def _pin(library: str) -> str:

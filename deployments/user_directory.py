@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.config import Config
@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from contracts.errors import InvalidRequest, NotFound, Unavailable
 from contracts.identity import Project
 from deployments.awaited_deletion import OnUpdate
-from deployments.connection import state_home
+from deployments.connection import page_link, state_home
 from lambdas.accounts import Account, already_there, new_token
 from lambdas.state import State
 
@@ -32,11 +32,16 @@ class UserDirectory:
     url: str
     issuer: str = ""  # where users log in instead, whose tokens are not ours
     keep: Callable[[str, str], None] = field(default=_keep_nothing, repr=False)
+    page: str = ""  # where the page is, if not at the API's own address
 
     @classmethod
     def of(cls, stack: str, region: str) -> "UserDirectory":
         """The named stack's on AWS, by the environment's credentials; else this machine's."""
         return _on_aws(stack, region) if stack or region else _here()
+
+    def page_link(self, token: str) -> str:
+        """Opens the page as a token's user."""
+        return page_link(self.page or self.url, token)
 
     def add(self, user: str, quotas: dict[str, int], days: int) -> str:
         """Return the new user's token. Raises `Conflict` and `InvalidName`."""
@@ -111,10 +116,11 @@ def _here() -> UserDirectory:
 
     def keep(user: str, token: str) -> None:
         if user == links.user:  # this machine's own commands go on
-            replace(links, token=token).write(state_home())
+            links.with_token(token).write(state_home())
 
     client = LoopbackSession(endpoint).client("dynamodb", config=_IMPATIENT)
-    return UserDirectory(_answering(State(client, "exemplar-state")), links.url, keep=keep)
+    state, page = _answering(State(client, "exemplar-state")), links.page.partition("#")[0]
+    return UserDirectory(state, links.url, keep=keep, page=page)
 
 
 def _on_aws(stack: str, region: str) -> UserDirectory:

@@ -51,7 +51,7 @@ def add(
     inherited = directory.projects(name)
     token = directory.add(name, quotas, expires)
     if json:
-        print_json({"user": name, "token": token, "url": directory.url, "projects": inherited})
+        print_json(_with_token(directory, name, token) | {"projects": inherited})
         return
     console = Console()
     _show_token(console, directory, name, token, expires)
@@ -96,7 +96,7 @@ def rotate(
     token = directory.rotate(name, expires)
     if json:
         ends = {"others_end_within_seconds": CACHED_SECONDS}
-        print_json({"user": name, "token": token, "url": directory.url} | ends)
+        print_json(_with_token(directory, name, token) | ends)
         return
     console = Console()
     _show_token(console, directory, name, token, expires)
@@ -190,10 +190,16 @@ def _quotas(
     return parse_quotas(given | {"trainings_per_day": trainings, "jobs": jobs})
 
 
+def _with_token(directory: "UserDirectory", user: str, token: str) -> dict[str, Any]:
+    page = directory.page_link(token)
+    return {"user": user, "token": token, "url": directory.url, "page": page}
+
+
 def _show_token(
     console: Console, directory: "UserDirectory", user: str, token: str, days: int
 ) -> None:
     _say(console, f"The token of {user}, shown once, is good for {days} days:")
+    _say(console, f"  {directory.page_link(token)}")
     _say(console, f"  EXEMPLAR_URL={directory.url} EXEMPLAR_TOKEN={token} exemplar projects")
 
 

@@ -40,7 +40,10 @@ def account() -> Schema:
     """Who asks, and what he has of his quotas."""
     names = ("projects", "stored_bytes", "trainings_today", "jobs")
     used = schema.record("Used", {name: {"type": "integer"} for name in names})
-    return schema.record("Account", {"user": name(), "quotas": schema.of(Quotas), "used": used})
+    link = schema.text("Empty where there is none.")
+    links = schema.record("Links", {"prefect": link, "mlflow": link})
+    fields = {"user": name(), "quotas": schema.of(Quotas), "used": used, "links": links}
+    return schema.record("Account", fields)
 
 
 def project() -> Schema:

@@ -14,6 +14,7 @@ from lambdas.routes import (  # noqa: F401 - they fill the router
     jobs,
     models,
     openapi,
+    predictions,
     projects,
     releases,
     uploads,

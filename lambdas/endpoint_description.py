@@ -4,6 +4,8 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from contracts import schema
+from contracts.limits import Limits
+from contracts.requests import QUESTION_WAYS
 from contracts.schema import Schema
 from lambdas import answers
 from lambdas.openapi_components import Components
@@ -39,7 +41,6 @@ def paths(components: Components) -> dict[str, Any]:
 
 
 def _ask(components: Components) -> dict[str, Any]:
-    found = {"anyOf": [components.refer(_prediction()), components.refer(_predictions())]}
     return {
         "operationId": "predict",
         "tags": ["endpoint"],
@@ -51,8 +52,22 @@ def _ask(components: Components) -> dict[str, Any]:
             _query("class", schema.text("The class to explain; the answered one if left out.")),
         ],
         "requestBody": {"required": True, "content": _contents(components)},
-        "responses": {"200": _response(200, found)} | _refusals(components),
+        "responses": {"200": _response(200, components.refer(answered()))} | _refusals(components),
     }
+
+
+def answered() -> Schema:
+    """One answer, or one for each of several texts."""
+    return {"anyOf": [_prediction(), _predictions()]}
+
+
+def question(_limits: Limits) -> Schema:
+    """`POST /v1/projects/{name}/predict`, where one schema names all that may be asked."""
+    fields = _ways() | _more()
+    body = schema.record("Question", fields, optional=fields)
+    ways = [{"required": [way]} for way in QUESTION_WAYS]
+    example = {"text": "You have won a prize"}
+    return body | {"anyOf": ways, "additionalProperties": False, "examples": [example]}
 
 
 def _health(components: Components) -> dict[str, Any]:
@@ -85,18 +100,25 @@ def _contents(components: Components) -> dict[str, Any]:
 
 
 def _documents() -> list[Schema]:
-    more = {"explain": _yes_or_no(), "class": schema.text()}
-    one = schema.text(minLength=1)
-    text = {"anyOf": [one, schema.listed(one, minItems=1, maxItems=MAX_TEXTS)]}
-    kinds = {
-        "AskPicture": ("image_base64", schema.text("Also as a data: URL.", minLength=1)),
-        "AskAddress": ("url", schema.text("https, of a public host; off by default.")),
-        "AskText": ("text", text),
-    }
+    more, ways = _more(), _ways()
+    kinds = {"AskPicture": "image_base64", "AskAddress": "url", "AskText": "text"}
     return [
-        schema.record(title, {name: rule} | more, optional=more)
-        for title, (name, rule) in kinds.items()
+        schema.record(title, {name: ways[name]} | more, optional=more)
+        for title, name in kinds.items()
     ]
+
+
+def _ways() -> dict[str, Schema]:
+    one = schema.text(minLength=1)
+    return {
+        "image_base64": schema.text("Also as a data: URL.", minLength=1),
+        "url": schema.text("https, of a public host; off by default."),
+        "text": {"anyOf": [one, schema.listed(one, minItems=1, maxItems=MAX_TEXTS)]},
+    }
+
+
+def _more() -> dict[str, Schema]:
+    return {"explain": _yes_or_no(), "class": schema.text()}
 
 
 def _yes_or_no() -> Schema:

@@ -19,18 +19,31 @@ if TYPE_CHECKING:
 
 @cache
 def s3() -> "S3Client":
-    """A loopback emulator has no bucket host names, so there addresses are path-style."""
+    """A loopback emulator has no bucket host names, so there addresses are path-style.
+
+    On AWS they are at the bucket's host in its region, which is the one that the page may call.
+    """
     if os.environ.get("AWS_ENDPOINT_URL"):
-        config = Config(signature_version="s3v4", s3={"addressing_style": "path"})
-    else:
-        config = Config(signature_version="s3v4")
-    return boto3.client("s3", config=config)
+        return boto3.client("s3", config=_signing("path"))
+    return boto3.client("s3", config=_signing("virtual"))
+
+
+def _signing(addressing: Any) -> Config:
+    place: Any = {"addressing_style": addressing, "us_east_1_regional_endpoint": "regional"}
+    return Config(signature_version="s3v4", s3=place)
 
 
 @cache
 def functions() -> "LambdaClient":
     """For invoking the ingest function and for moving what is live."""
     return boto3.client("lambda")
+
+
+@cache
+def models() -> "LambdaClient":
+    """For asking live models: one attempt, as the caller waits, and for at most 29 seconds."""
+    config = Config(connect_timeout=2, read_timeout=25, retries={"total_max_attempts": 1})
+    return boto3.client("lambda", config=config)
 
 
 @cache
@@ -74,6 +87,12 @@ def ingest_function() -> str:
 def user_claim() -> str:
     """By which claim of a JWT users are known; empty where they have tokens of this system."""
     return os.environ.get("EXEMPLAR_USER_CLAIM", "")
+
+
+def links() -> dict[str, str]:
+    """Where users may look at what is behind the API; empty where nobody said so."""
+    names = {"prefect": "EXEMPLAR_PREFECT_LINK", "mlflow": "EXEMPLAR_MLFLOW_LINK"}
+    return {name: os.environ.get(variable, "") for name, variable in names.items()}
 
 
 def stack() -> str:

@@ -12,9 +12,9 @@ import time
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from contracts.errors import ExemplarError, Unavailable
+from contracts.errors import ExemplarError, Unavailable, http_status_of
 from contracts.request_line import RequestLine
-from lambdas.function_url import is_trial, response
+from lambdas.function_url import FORWARDED, is_trial, response
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -39,16 +39,19 @@ def _functions() -> "LambdaClient":
     return boto3.client("lambda", config=config)
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handler(event: Any, context: Any) -> dict[str, Any]:
     """The other function's answer, which also checks the key; its failures become errors here."""
     started, is_cold = time.perf_counter(), next(_calls) == 0
     request_id = getattr(context, "aws_request_id", "") or ""
+    is_tried = is_trial(event, context)
     try:
-        answer = _forwarded(event)
+        # The other function sees one of its versions called, as in a trial.
+        is_marked = isinstance(event, dict) and "requestContext" not in event and not is_tried
+        answer = _forwarded(event | {FORWARDED: True} if is_marked else event)
     except ExemplarError as error:
         body = error.as_dict() | {"request_id": request_id, "model_version": ""}
         answer = body if "requestContext" not in event else response(error.http_status, body)
-    flags = {"is_cold": is_cold, "is_trial": is_trial(event, context), "is_forwarded": True}
+    flags = {"is_cold": is_cold, "is_trial": is_tried, "is_forwarded": True}
     status, body = _as_seen(answer)
     line = RequestLine.of(request_id, status, time.perf_counter() - started, body, **flags)
     log.info(line.to_json())
@@ -59,10 +62,13 @@ def _as_seen(answer: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     """Status and document of an answer; that to a direct call names no status."""
     if "statusCode" in answer:
         return answer["statusCode"], json.loads(answer["body"])
+    error = answer.get("error")
+    if isinstance(error, dict):
+        return http_status_of(error.get("code")), answer
     return 500 if "error" in answer else 200, answer
 
 
-def _forwarded(event: dict[str, Any]) -> dict[str, Any]:
+def _forwarded(event: Any) -> dict[str, Any]:
     from botocore.exceptions import BotoCoreError, ClientError
 
     name, _, version = os.environ[TARGET].rpartition(":")

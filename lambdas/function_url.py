@@ -6,6 +6,7 @@ from typing import Any, Final
 from contracts import strict_json
 from contracts.http_event import header_of
 
+FORWARDED: Final = "exemplar_forwarded"  # in a direct call that came in at another function
 TRIAL_KEY: Final = "xk_smoke_"  # how the keys begin that a release makes to try an endpoint
 
 
@@ -20,6 +21,8 @@ def is_trial(event: Mapping[str, Any], context: Any) -> bool:
     """Whether a release tries what it has made, by a key of its own or by calling one version."""
     if "requestContext" in event:
         return key_of(event).startswith(TRIAL_KEY)
+    if isinstance(event, dict) and event.get(FORWARDED) is True:  # which knows its own trials
+        return False
     arn = str(getattr(context, "invoked_function_arn", ""))
     return arn.rpartition(":")[2].isdecimal()
 

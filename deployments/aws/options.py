@@ -117,7 +117,15 @@ class DeployOptions:
     monthly_budget: Annotated[
         int, Parameter(help="The account's dollars a month at which that person is told; 0: never.")
     ] = 50
-    allowed_origins: Annotated[tuple[str, ...], _list("Where the page is served from.")] = ()
+    allowed_origins: Annotated[
+        tuple[str, ...], _list("Where else a page is served from; the API's own needs no entry.")
+    ] = ()
+    prefect_link: Annotated[
+        str, _option("Where users may look at their workflows, if they may; the page shows it.")
+    ] = ""
+    mlflow_link: Annotated[
+        str, _option("Where users may look at experiments, if they may; the page shows it.")
+    ] = ""
     env_file: Annotated[
         Path | None, _option("Where the workers' settings are written; by default STACK.env here.")
     ] = None

@@ -92,6 +92,8 @@ class Plan:
             "MonthlyBudgetDollars": str(options.monthly_budget),
             "MaxTrainingHours": str(options.max_training_hours),
             "LargeModels": "images" if options.large_models else "none",
+            "PrefectLink": options.prefect_link,
+            "MlflowLink": options.mlflow_link,
         }
         if options.jwt_issuer:
             chosen |= {

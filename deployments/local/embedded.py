@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import boto3
 import httpx
 
 from contracts.errors import Unavailable
+from deployments.connection import page_link
 from deployments.deploy import DeploySettings, StackOutputs, deploy
 from deployments.local import services
 from deployments.local.services import Layout
@@ -38,6 +39,12 @@ class Links:
     user: str
     prefect_ui: str
     mlflow_ui: str
+    page: str = ""  # with the token; empty in what an earlier version has written
+
+    def with_token(self, token: str) -> "Links":
+        """The same with the user's next token."""
+        address = self.page.partition("#")[0]
+        return replace(self, token=token, page=page_link(address, token) if address else "")
 
     @classmethod
     def read(cls, home: Path) -> "Links | None":
@@ -130,7 +137,8 @@ def _deploy_settings(layout: Layout) -> DeploySettings:
         cache=layout.home / "packages",
         prefect_api_url=f"{layout.prefect}/api",
         region=services.REGION,
-        allowed_origins=(layout.aws,),
+        allowed_origins=(layout.aws, f"http://localhost:{layout.emulator_port}"),
+        parameters={"PrefectLink": layout.prefect, "MlflowLink": layout.mlflow},
     )
 
 
@@ -215,4 +223,5 @@ def _connection(layout: Layout, outputs: StackOutputs) -> Links:
         user=DEFAULT_USER,
         prefect_ui=layout.prefect,
         mlflow_ui=layout.mlflow,
+        page=page_link(layout.page, token),
     )

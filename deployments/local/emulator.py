@@ -139,11 +139,12 @@ async def _serve(settings: EmulatorSettings) -> None:
     from deployments.local.call_limit import CallLimit
     from deployments.local.function_urls import by_path
     from deployments.local.own_pages import OwnPages
+    from deployments.local.page_address import at_app
     from deployments.local.snapshots import watching
 
     alias_routing.install()
     snapshots = persistence.install(settings.state_dir / "services")
-    inner = CallLimit(watching(by_path(ministack_app.app), snapshots))
+    inner = CallLimit(watching(at_app(by_path(ministack_app.app)), snapshots))
     app = OwnPages(inner, settings.port, settings.origins)
     config = Config()
     config.bind = [f"127.0.0.1:{settings.port}"]

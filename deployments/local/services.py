@@ -8,6 +8,7 @@ from pathlib import Path
 
 from deployments.deploy import StackOutputs
 from deployments.local.environment import child_environment
+from deployments.local.page_address import PREFIX
 from deployments.local.ports import Ports
 from deployments.local.supervision import Service, Supervisor
 
@@ -55,6 +56,10 @@ class Layout:
     @property
     def aws(self) -> str:
         return f"http://127.0.0.1:{self.emulator_port}"
+
+    @property
+    def page(self) -> str:
+        return f"{self.aws}{PREFIX}/"
 
     @property
     def prefect(self) -> str:

@@ -10,8 +10,9 @@ from lambdas.routes.exchange import answer, caller, router
 @router.get("/v1/account")
 @described(answers={200: answers.account})
 def show_account() -> Response[str]:
-    """Your name, your quotas and what is used of them."""
+    """Your name, your quotas, what is used of them, and where workflows and experiments are."""
     user = caller()
     held = environment.quotas(user)
     used = held.as_dict(environment.stored_bytes(user))
-    return answer(200, {"user": user, "quotas": held.quotas.as_dict(), "used": used})
+    found = {"user": user, "quotas": held.quotas.as_dict(), "used": used}
+    return answer(200, found | {"links": environment.links()})

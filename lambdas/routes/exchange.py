@@ -32,7 +32,7 @@ def project_named(name: str) -> Project:
     return Project(caller(), name)
 
 
-def json_body(default: Any = None) -> Any:
+def json_body(default: Any = None, *, takes_half_characters: bool = False) -> Any:
     """The request's JSON, or `default` when it has no body. Raises `InvalidRequest`."""
     try:
         text = router.current_event.decoded_body
@@ -40,7 +40,7 @@ def json_body(default: Any = None) -> Any:
         raise InvalidRequest("the body is no text in UTF-8", fix="send a JSON object") from error
     if not text and default is not None:
         return default
-    return strict_json.parsed(text or "")
+    return strict_json.parsed(text or "", takes_half_characters=takes_half_characters)
 
 
 def answer(status: int, body: Any) -> Response[str]:

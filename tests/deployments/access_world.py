@@ -50,7 +50,10 @@ VALUES = {
     "receipt_id": RECEIPT,
 }
 # Bodies that ask for what there is, where the document's examples cannot.
-BODIES = {"POST /v1/projects/{name}/feedback": {"label": "cat", "image_base64": PICTURE}}
+BODIES = {
+    "POST /v1/projects/{name}/feedback": {"label": "cat", "image_base64": PICTURE},
+    "POST /v1/projects/{name}/predict": {"image_base64": PICTURE},
+}
 
 
 @dataclass

@@ -213,7 +213,8 @@ def running_api(endpoint: str, bucket: str, table: str) -> Iterator[ApiServer]:
 
 
 def _forget_clients() -> None:
-    for client in (environment.s3, environment.functions, environment.logs, environment.state):
+    clients = (environment.functions, environment.models, environment.logs)
+    for client in (environment.s3, *clients, environment.state):
         client.cache_clear()
 
 

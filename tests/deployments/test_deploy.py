@@ -37,6 +37,10 @@ def handler(event, context):
     token = (event.get("identitySource") or [""])[0]
     return {"isAuthorized": token == "Bearer right", "context": {"user": "ann"}}
 """,
+    "lambdas/site.py": b"""
+def handler(event, context):
+    return {"statusCode": 200, "body": "page " + event["rawPath"]}
+""",
     "lambdas/ingest.py": b"""
 import os, boto3
 def handler(event, context):
@@ -85,6 +89,7 @@ def settings(
 ) -> DeploySettings:
     """A stack of its own for each test; building the real zips is tested beside packaging."""
     monkeypatch.setattr(Builder, "control_zip", lambda self: archives["control"])
+    monkeypatch.setattr(Builder, "site_zip", lambda self: archives["control"])
     monkeypatch.setattr(Builder, "inference_layer", lambda self: archives["layer"])
     stack = f"t{abs(hash(request.node.name)) % 10**8}"
     return DeploySettings(tmp_path, "http://127.0.0.1:1/api", stack=stack)
@@ -108,6 +113,8 @@ def test_deployed_api_asks_the_authorizer(
     assert call(f"{base}/v1/projects", Authorization="Bearer wrong")[0] == 403
     assert call(f"{base}/v1/projects")[0] == 401
     assert call(f"{base}/v1/limits") == (200, b"nobody")
+    assert call(f"{base}/") == (200, b"page /")
+    assert call(f"{base}/page/app.js") == (200, b"page /page/app.js")
 
 
 def test_browsers_of_other_origins_get_no_permission(

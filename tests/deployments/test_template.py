@@ -203,6 +203,22 @@ def test_buckets_are_private_encrypted_and_refuse_plain_http(template: Template)
         assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
+def test_the_page_at_the_apis_own_address_may_send_files_to_the_bucket(template: Template) -> None:
+    rules = template.resources["DataBucket"]["Properties"]["CorsConfiguration"]["CorsRules"]
+    (chosen, own) = (rule["AllowedOrigins"] for rule in rules)
+    assert chosen == {"Ref": "AllowedOrigins"}
+    assert own == [{"Fn::Sub": "https://*.execute-api.${AWS::Region}.${AWS::URLSuffix}"}]
+
+
+def test_the_page_is_answered_by_a_role_that_may_only_log(template: Template) -> None:
+    assert {
+        action
+        for owner, statement in statements(template)
+        if owner == "SiteRole"
+        for action in listed(statement["Action"])
+    } == {"logs:CreateLogStream", "logs:PutLogEvents"}
+
+
 def test_lifecycle_expires_what_is_tagged_and_nothing_else(template: Template) -> None:
     rules = template.resources["DataBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
     for rule in rules:
@@ -235,7 +251,7 @@ def test_every_alarm_tells_somebody(template: Template) -> None:
 def test_each_function_has_a_role_of_its_own_and_only_its_log_group(template: Template) -> None:
     functions = of_type(template, "AWS::Lambda::Function")
     roles = [function["Role"]["Fn::GetAtt"][0] for function in functions.values()]
-    assert len(set(roles)) == len(functions) == 4
+    assert len(set(roles)) == len(functions) == 5
     for function in functions.values():
         group = function["LoggingConfig"]["LogGroup"]["Ref"]
         role = template.resources[function["Role"]["Fn::GetAtt"][0]]["Properties"]
@@ -244,10 +260,11 @@ def test_each_function_has_a_role_of_its_own_and_only_its_log_group(template: Te
         assert allowed.count("logs:PutLogEvents") == 1
 
 
-def test_only_preflights_limits_and_the_description_need_no_token(template: Template) -> None:
+def test_only_preflights_the_page_limits_and_the_description_need_no_token(template: Template) -> None:
     routes = of_type(template, "AWS::ApiGatewayV2::Route").values()
     free = {route["RouteKey"] for route in routes if route["AuthorizationType"] == "NONE"}
-    assert free == {"OPTIONS /{proxy+}", "GET /v1/limits", "GET /v1/openapi.json"}
+    page = {"GET /", "GET /page/{proxy+}"}
+    assert free == page | {"OPTIONS /{proxy+}", "GET /v1/limits", "GET /v1/openapi.json"}
     assert all("AuthorizerId" in r for r in routes if r["RouteKey"] not in free)
 
 

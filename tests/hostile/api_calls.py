@@ -52,6 +52,8 @@ def _right(project: str) -> list[tuple[str, str, Any]]:
         ("POST", f"{at}/feedback", {"label": "cat", "image_base64": _PICTURE, "answered": "dog"}),
         ("POST", f"{at}/feedback", {"label": "cat", "request_id": "r-1", "day": "2026-01-31"}),
         ("POST", f"{at}/jobs/j-1/approval", {"approve": True, "note": "good"}),
+        ("POST", f"{at}/predict", {"image_base64": _PICTURE, "explain": True, "class": "cat"}),
+        ("POST", f"{at}/predict", {"text": ["a", "b"], "explain": "false"}),
     ]
 
 

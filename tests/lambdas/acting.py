@@ -44,7 +44,8 @@ def acting(role: str) -> Iterator[None]:
     It does so for the whole process, as handlers have threads of their own.
     """
     s3, functions, state = _clients(os.environ["AWS_ENDPOINT_URL"], role)
-    made = {"s3": lambda: s3, "functions": lambda: functions, "state": lambda: state}
+    made: dict[str, Any] = dict.fromkeys(("functions", "models"), lambda: functions)
+    made |= {"s3": lambda: s3, "state": lambda: state}
     with _lock:
         if not _acting:
             _patches.enter_context(patch.multiple(environment, **made))

@@ -14,6 +14,15 @@ from tests.conftest import Emulator, create_state_table
 from tests.lambdas.acting import BUCKET, TABLE, acting, make_role, policy_of
 
 
+_CLIENTS = (
+    environment.s3,
+    environment.functions,
+    environment.models,
+    environment.logs,
+    environment.state,
+)
+
+
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """One of its own, in which IAM decides."""
@@ -55,10 +64,10 @@ def lambda_environment(
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("lambdas.orchestrator._ATTEMPTS", 2)  # six would take as many seconds
-    for cached in (environment.s3, environment.functions, environment.logs, environment.state):
+    for cached in _CLIENTS:
         cached.cache_clear()
     yield
-    for cached in (environment.s3, environment.functions, environment.logs, environment.state):
+    for cached in _CLIENTS:
         cached.cache_clear()
 
 

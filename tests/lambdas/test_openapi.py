@@ -142,7 +142,7 @@ def test_public_calls_are_those_that_the_gateway_lets_through() -> None:
         if resource["Type"] == "AWS::ApiGatewayV2::Route"
         and resource["Properties"]["AuthorizationType"] == "NONE"
     }
-    assert opened == public | {"OPTIONS /{proxy+}"}
+    assert opened == public | {"OPTIONS /{proxy+}", "GET /", "GET /page/{proxy+}"}
 
 
 def test_limits_of_this_system_are_in_its_document(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,10 @@ ApiRole: every tenant's control calls, so every tenant's data; but no models, to
   may      lambda:InvokeFunction       ingest
   may      lambda:UpdateAlias          infer_ann_cats
   may      lambda:GetFunctionConfiguration  infer_ann_cats
+  may      lambda:InvokeFunction       infer_ann_cats:live
   may not  lambda:InvokeFunction       infer_ann_cats
+  may not  lambda:InvokeFunction       infer_ann_cats:1
+  may not  lambda:InvokeFunction       image_ann_cats:1
   may not  lambda:UpdateFunctionCode   infer_ann_cats
   may not  lambda:UpdateFunctionCode   api
   may not  lambda:DeleteFunction       infer_ann_cats
@@ -64,6 +67,17 @@ AuthorizerRole: reads tokens and whose they are
   may not  s3:GetObject                data/users/ann/cats/objects/one
   may not  lambda:InvokeFunction       api
   may      logs:PutLogEvents           authorizer
+  may not  logs:PutLogEvents           api
+
+SiteRole: answers files that are in its zip; whatever the page does, the visitor's token does
+  may not  s3:GetObject                data/users/ann/cats/objects/one
+  may not  s3:ListBucket               data/
+  may not  dynamodb:GetItem            PROJECT#ann_cats
+  may not  dynamodb:GetItem            TOKEN#1
+  may not  dynamodb:Scan               *
+  may not  lambda:InvokeFunction       infer_ann_cats:live
+  may not  lambda:InvokeFunction       api
+  may      logs:PutLogEvents           site
   may not  logs:PutLogEvents           api
 
 IngestRole: reads what was uploaded, starts jobs
