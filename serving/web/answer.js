@@ -14,11 +14,11 @@ export function Answer({ project, found, isBusy, onExplain, isSmall }) {
   // In the order of the classes, so that bars move and do not jump; of many, the likeliest.
   const entries = shown.length > 8 ? shown.sort((a, b) => b.value - a.value).slice(0, 8) : shown.sort((a, b) => a.index - b.index);
   const top = Math.max(...Object.values(found.probabilities));
-  return html`<div class=${`answered ${isBusy && !found.isLive ? "busy" : ""}`}>
+  return html`<div class=${`answered ${isBusy && !found.isLive ? "busy" : ""} ${isSmall || !found.url ? "" : "wide"}`}>
     ${found.url && html`<div class="asked">${found.explanation
       ? html`<${HeatMap} url=${found.url} explanation=${found.explanation} />`
       : html`<img src=${found.url} alt="The picture asked about" />`}</div>`}
-    <p class="verdict" aria-live=${found.isLive ? "off" : "polite"}>${found.label === null
+    <div class="answer-body"><p class="verdict" aria-live=${found.isLive ? "off" : "polite"}>${found.label === null
       ? html`<strong>None of these</strong> <span class="dim">it looks like nothing it has learnt</span>`
       : html`<strong>${found.label}</strong> <span class="dim">${percent(top)} sure</span>`}</p>
     <${Bars} entries=${entries} label="Probabilities" />
@@ -28,6 +28,7 @@ export function Answer({ project, found, isBusy, onExplain, isSmall }) {
       <${Feedback} key=${JSON.stringify(found.question).slice(-200)} project=${project} found=${found} />
     </div>`}
     ${!isSmall && html`<p class="dim">Version <code>${found.model_version}</code>, request <code>${found.request_id}</code></p>`}
+    </div>
   </div>`;
 }
 
@@ -69,7 +70,7 @@ function Feedback({ project, found }) {
   };
   if (state.error) return html`<${Problem} error=${state.error} />`;
   if (state.given) {
-    return html`<span class="thanks" role="status"><${Icon} name="tick" /> Kept as “${state.label}”.
+    return html`<span class="thanks" role="status"><${Icon} name="tick" /> Kept as “${state.label}”.${" "}
       ${state.given.training ? "It is learning anew." : html`<a href=${`#/${project.project}/train`}>Retrain with ${many(state.given.new, "new example")}</a>`}</span>`;
   }
   return html`<span class="verdicts" role="group" aria-label="Is that right?">

@@ -89,4 +89,6 @@ function decoded(text) {
   }
 }
 
-render(html`<${App} />`, document.getElementById("app"));
+const place = document.getElementById("app");
+place.replaceChildren(); // the word that was there while this loaded
+render(html`<${App} />`, place);

@@ -210,11 +210,13 @@ function Outcome({ project, job }) {
   if (job.state === "cancelled") return html`<p class="note">The last training was cancelled${project.model_version ? "; what was live stays so" : ""}.</p>`;
   const told = job.metrics.sentence || project.metrics.sentence;
   const seconds = Object.values(job.stage_seconds).reduce((sum, one) => sum + one, 0);
+  const isKept = job.decision?.promote === false;
   return html`<div class="note good" role="status">
-    <p><strong>${job.decision?.promote === false ? "Trained, and what was live before stays" : "Ready"}.</strong> ${sentence(told)}</p>
-    ${job.decision?.reason && html`<p class="dim">${sentence(job.decision.reason)}</p>`}
-    <p class="dim">It took ${duration(seconds)}${job.dollars ? ` and ${money(job.dollars)}` : ""}; the first answer came after ${job.draft_seconds ? duration(job.draft_seconds) : "that"}.
-      <a href=${`#/${project.project}/details`}>See how good it is</a></p>
+    <p><strong>Ready.</strong> ${sentence(told)}</p>
+    ${isKept && html`<p>The last step brought nothing that is clearly better, so what was live before goes on answering.</p>`}
+    <p class="dim">It took ${duration(seconds)}${job.dollars ? ` and ${money(job.dollars)}` : ""}${job.draft_seconds ? `; the first answer came after ${duration(job.draft_seconds)}` : ""}.</p>
+    ${job.decision?.reason && html`<details><summary>How that was decided</summary><p class="dim">${sentence(job.decision.reason)}</p></details>`}
+    <p><a href=${`#/${project.project}/details`}>See how good it is</a></p>
   </div>`;
 }
 
