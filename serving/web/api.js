@@ -75,7 +75,7 @@ function finished({ status, document: found }) {
   if (status === 401 || status === 403) {
     const known = found?.error;
     if (!known) {
-      dispatchEvent(new Event("signed-out"));
+      dispatchEvent(new CustomEvent("signed-out", { detail: "refused" }));
       throw new ApiError(status, {
         code: "unauthorized",
         message: "your sign-in is no longer valid",

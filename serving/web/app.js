@@ -8,12 +8,14 @@ import { ProjectPage } from "./project.js";
 function App() {
   const [token, setToken] = useState(takeToken());
   const [route, setRoute] = useState(routeOf());
+  const [isRefused, setRefused] = useState(false);
   useEffect(() => {
     const moved = () => {
       setToken(takeToken());
       setRoute(routeOf());
     };
-    const ended = () => {
+    const ended = ({ detail }) => {
+      setRefused(detail === "refused");
       signOut();
       setToken("");
     };
@@ -27,7 +29,7 @@ function App() {
   useEffect(() => {
     document.title = route.project ? `${route.project} – Exemplar` : "Exemplar";
   }, [route.project]);
-  if (!token) return html`<${SignIn} onToken=${setToken} />`;
+  if (!token) return html`<${SignIn} onToken=${setToken} isRefused=${isRefused} />`;
   return html`<${Signed} key=${token} route=${route} />`;
 }
 
@@ -51,7 +53,7 @@ function Signed({ route }) {
     </main>`;
 }
 
-function SignIn({ onToken }) {
+function SignIn({ onToken, isRefused }) {
   const [given, setGiven] = useState("");
   const enter = (event) => {
     event.preventDefault();
@@ -65,6 +67,7 @@ function SignIn({ onToken }) {
     <h1>Exemplar</h1>
     <p>Labelled examples in, a private inference endpoint out.</p>
     <form class="card" onSubmit=${enter}>
+      ${isRefused && html`<p class="note bad" role="alert">Your sign-in is no longer valid. Open your link again, or ask for a new one.</p>`}
       <label class="field">Your link or token
         <input type="password" autocomplete="current-password" value=${given}
           onInput=${(event) => setGiven(event.target.value)} placeholder="xt_…" autofocus />
