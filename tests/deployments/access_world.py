@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -91,16 +92,37 @@ class World:
 
 @contextmanager
 def world(folder: Path) -> Iterator[World]:
-    """Deploy the real control functions; the layer is what this environment has installed."""
+    """The system on an emulator of its own."""
     port = free_port()
-    with emulator(folder, port), _workflow_server() as workflows, pytest.MonkeyPatch.context() as p:
-        layer = folder / "layer.zip"
-        archive = Archive(layer, write_zip([("python/shared.py", b"")], layer))
-        p.setattr(Builder, "inference_layer", lambda self: archive)
-        address = f"http://127.0.0.1:{port}"
+    address = f"http://127.0.0.1:{port}"
+    with emulator(folder, port), deployed(address, folder, "access") as made:
+        yield made
+
+
+@contextmanager
+def deployed(
+    address: str,
+    folder: Path,
+    stack: str,
+    parameters: dict[str, str] | None = None,
+    *,
+    has_layer: bool = False,
+) -> Iterator[World]:
+    """Deploy the real control functions.
+
+    Without the real layer, inference functions find what this environment has installed, which our
+    own launcher hides from them.
+    """
+    with _workflow_server() as workflows, pytest.MonkeyPatch.context() as patch:
+        if not has_layer:
+            layer = folder / "layer.zip"
+            archive = Archive(layer, write_zip([("python/shared.py", b"")], layer))
+            patch.setattr(Builder, "inference_layer", lambda self: archive)
         session = LoopbackSession(address)
-        outputs = deploy(DeploySettings(folder / "zips", workflows, stack="access"), session)
-        made = World(address, session, outputs)
+        wanted = DeploySettings(
+            folder / "zips", workflows, stack=stack, parameters=parameters or {}
+        )
+        made = World(address, session, deploy(wanted, session))
         _fill(made, folder)
         yield made
 
@@ -176,13 +198,18 @@ def fill_project(state: State, s3: Any, bucket: str, project: Project) -> None:
 
 
 def _serve(world: World, folder: Path) -> str:
-    """Two versions of the real inference function behind a function URL."""
     write_bundle(folder / "bundle", colour_card(rejection_threshold=-0.5), colour_graph())
-    functions, name = world.session.client("lambda"), CATS.function_name(world.outputs.stack)
-    with bundles.function_zip(folder / "bundle") as archive:
+    return serve(world, CATS, folder / "bundle")
+
+
+def serve(world: World, project: Project, bundle: Path) -> str:
+    """Two versions of the real inference function behind a function URL."""
+    functions, name = world.session.client("lambda"), project.function_name(world.outputs.stack)
+    with bundles.function_zip(bundle) as archive:
         functions.create_function(
             FunctionName=name,
-            Runtime="python3.12",
+            Runtime=f"python{sys.version_info.major}.{sys.version_info.minor}",
+            Layers=[world.outputs.inference_layer_arn],
             Role=world.outputs.inference_role_arn,
             Handler="lambdas.predict.handler",
             Code={"ZipFile": archive.read_bytes()},
@@ -190,8 +217,9 @@ def _serve(world: World, folder: Path) -> str:
             Environment={
                 "Variables": {
                     "EXEMPLAR_TABLE": world.outputs.table,
-                    "EXEMPLAR_USER": CATS.user,
-                    "EXEMPLAR_PROJECT": CATS.name,
+                    "EXEMPLAR_BUCKET": world.outputs.bucket,
+                    "EXEMPLAR_USER": project.user,
+                    "EXEMPLAR_PROJECT": project.name,
                 }
             },
         )

@@ -260,7 +260,9 @@ def test_each_function_has_a_role_of_its_own_and_only_its_log_group(template: Te
         assert allowed.count("logs:PutLogEvents") == 1
 
 
-def test_only_preflights_the_page_limits_and_the_description_need_no_token(template: Template) -> None:
+def test_only_preflights_page_limits_and_description_need_no_token(
+    template: Template,
+) -> None:
     routes = of_type(template, "AWS::ApiGatewayV2::Route").values()
     free = {route["RouteKey"] for route in routes if route["AuthorizationType"] == "NONE"}
     page = {"GET /", "GET /page/{proxy+}"}

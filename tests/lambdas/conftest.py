@@ -13,7 +13,6 @@ from tests.conformance import check_answer
 from tests.conftest import Emulator, create_state_table
 from tests.lambdas.acting import BUCKET, TABLE, acting, make_role, policy_of
 
-
 _CLIENTS = (
     environment.s3,
     environment.functions,
