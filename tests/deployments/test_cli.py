@@ -19,6 +19,7 @@ from tests.deployments.pictures import write_classes, write_picture
 COMMANDS = (
     "up",
     "down",
+    "open",
     "status",
     "train",
     "predict",

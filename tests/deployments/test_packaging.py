@@ -1,5 +1,6 @@
 """The zips run by themselves: nothing of this environment leaks into what is measured here."""
 
+import base64
 import zipfile
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from onnx import TensorProto, helper
 
 from contracts.archive import write_zip
 from contracts.errors import InvalidRequest
-from deployments.packaging import Archive, Builder, Platform
+from deployments.packaging import ROOT, Archive, Builder, Platform
+from deployments.trainer_release import build_wheel
+from lambdas import site_files
 from tests.lambda_runtime import FunctionError, LambdaRuntime
 
 MIB = 2**20
@@ -58,6 +61,26 @@ def test_control_zip_holds_our_sources_and_the_router_only(builder: Builder) -> 
     assert {"lambdas", "serving", "contracts", "aws_lambda_powertools", "jmespath"} <= tops
     assert not tops & {"models", "tasks", "flows", "deployments", "boto3", "botocore"}
     assert not [name for name in names(builder.control_zip()) if name.startswith("serving/web/")]
+
+
+def test_the_pages_zip_is_small_and_answers_by_itself(builder: Builder) -> None:
+    archive = builder.site_zip()
+    tops = {name.partition("/")[0] for name in names(archive)}
+    assert tops == {"contracts", "lambdas", "serving"}
+    assert {name for name in names(archive) if name.startswith("lambdas/")} == {
+        *("lambdas/__init__.py", "lambdas/site.py", "lambdas/site_files.py")
+    }
+    variables = {"EXEMPLAR_STORAGE_ORIGIN": "https://bucket.example"}
+    event = {"rawPath": "/", "requestContext": {"http": {"method": "GET"}}}
+    with LambdaRuntime(archive.path, "lambdas.site.handler", env=variables) as runtime:
+        answer = runtime.invoke(event)
+    assert base64.b64decode(answer["body"]) == (ROOT / "serving/web/index.html").read_bytes()
+
+
+def test_an_installed_package_has_the_page_too(tmp_path: Path) -> None:
+    with zipfile.ZipFile(build_wheel(tmp_path)) as wheel:
+        packed = {name for name in wheel.namelist() if name.startswith("serving/web/")}
+    assert {f"serving/web/{name}" for name in site_files.listed(site_files.WEB)} <= packed
 
 
 def test_a_local_build_is_for_the_running_python_only(tmp_path: Path) -> None:

@@ -85,6 +85,7 @@ def test_a_user_comes_is_limited_gets_a_new_token_and_goes(
     assert state.user_of_token(token) == "ann"
     assert "https://api.example.org" in added.out
     assert "good for 30 days" in added.out
+    assert f"https://api.example.org/#token={token}" in added.out.split()
 
     again = run("add", "ann", *on, "--json")
     assert (again.code, again.document["error"]["code"]) == (1, "conflict")
@@ -161,13 +162,16 @@ def test_this_machines_own_token_is_kept_when_it_is_rotated(
     emulator.client("dynamodb").create_table(**properties | {"TableName": "exemplar-state"})
     state = State(emulator.client("dynamodb"), "exemplar-state")
     state.put_token("first", "me", 2**33)
-    Links(f"{emulator.endpoint}/_aws/execute-api/x/$default", "first", "me", "", "").write(tmp_path)
-    token = run("rotate", "me", "--json").document["token"]
+    url, page = f"{emulator.endpoint}/_aws/execute-api/x/$default", "http://127.0.0.1:1/app/#token="
+    Links(url, "first", "me", "", "", f"{page}first").write(tmp_path)
+    rotated = run("rotate", "me", "--json").document
+    token = rotated["token"]
     kept = Links.read(tmp_path)
     assert kept is not None
-    assert kept.token == token
+    assert (kept.token, kept.page) == (token, f"{page}{token}")
+    assert rotated["page"] == kept.page
     assert state.user_of_token("first") is None
-    run("add", "ann")
+    assert page in run("add", "ann").out
     run("rotate", "ann")
     assert Links.read(tmp_path) == kept
 

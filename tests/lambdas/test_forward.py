@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from lambdas import forward
+from lambdas.function_url import is_trial
 
 HTTP = {"requestContext": {"http": {"method": "POST"}}, "body": "x"}
 
@@ -49,6 +50,30 @@ def test_the_event_goes_on_whole_to_one_version_and_its_answer_comes_back(
     (call,) = behind.calls
     assert (call["FunctionName"], call["Qualifier"]) == ("exemplar-image_ann_cats", "7")
     assert json.loads(call["Payload"]) == HTTP
+
+
+class OfVersion(Context):
+    invoked_function_arn = "arn:aws:lambda:us-east-1:1:function:exemplar-infer_ann_cats:7"
+
+
+def test_a_direct_call_stays_use_and_a_trial_stays_a_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The function behind it sees one of its versions called either way."""
+    behind = put(monkeypatch, Behind({"label": "cat", "probabilities": {"cat": 1.0}}))
+    for event, context in (({"text": "a"}, Context()), ({"text": "a"}, OfVersion())):
+        forward.handler(event, context)
+    use, trial = (json.loads(call["Payload"]) for call in behind.calls)
+    assert [is_trial(event, OfVersion()) for event in (use, trial)] == [False, True]
+    assert {name: use[name] for name in ("text",)} == trial == {"text": "a"}
+
+
+def test_an_error_counts_by_its_status(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for code in ("unreadable_example", "error", "of a later version"):
+        put(monkeypatch, Behind({"error": {"code": code}}))
+        forward.handler({"text": "direct"}, Context())
+    lines = [json.loads(r.message) for r in caplog.records if r.levelname == "INFO"]
+    assert [line["status"] for line in lines] == [422, 500, 502]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from contracts.identity import Project
 from contracts.keys import ProjectKeys
 from contracts.manifest import Kind
 from lambdas import predict
+from lambdas.function_url import FORWARDED
 from lambdas.state import ProjectRecord, State
 from models.bundle_writer import write_bundle
 from tests.conformance import check_answer
@@ -137,7 +138,9 @@ def test_a_release_that_tries_a_version_is_told_from_use(
         aws_request_id="r-8", invoked_function_arn=Context.invoked_function_arn[:-4] + "12"
     )
     predict.handler(event, numbered)
-    assert [line.get("trial", False) for line in lines(caplog)] == [True, False, True]
+    predict.handler(event | {FORWARDED: True}, numbered)
+    found = [line.get("trial", False) for line in lines(caplog)]
+    assert found == [True, False, True, False]
 
 
 def kept(emulator: Any, data_bucket: str) -> list[str]:

@@ -95,6 +95,7 @@ def test_a_system_comes_goes_and_comes_back_to_its_data(
     # Its API knows the token, its workers the stack, its machines where to look for secrets.
     state = State(account.client("dynamodb"), done["outputs"]["table"])
     assert state.user_of_token(done["token"]) == "ann"
+    assert done["page"] == f"{done['url']}/#token={done['token']}"
     url = f"{account.endpoint}/_aws/execute-api/{done['outputs']['api_id']}/$default/v1/projects"
     assert call(url, Authorization=f"Bearer {done['token']}")[0] == 200
     lines = dict(
