@@ -14,6 +14,7 @@ DAY_PATTERN: Final = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _DAY = re.compile(DAY_PATTERN)
 _INBOX_MANIFEST = re.compile(r"users/([^/]+)/([^/]+)/inbox/([^/]+)/manifest\.json")
 
+COLLECTION: Final = "examples"  # the one upload that people edit; its list stays
 MANIFEST_FILE: Final = "manifest.json"
 REPORT_PAGE: Final = "report.html"
 REPORT_DATA: Final = "report.json"
@@ -147,6 +148,8 @@ def expiry_tag(key: str) -> str:
     parts = key.split("/")
     folder = parts[3] if len(parts) > 4 and parts[0] == "users" else ""
     tags = {"checkpoints": "checkpoint", "inbox": "inbox", "requests": "request"}
+    if folder == "inbox" and parts[4] == COLLECTION:
+        return "expires=never"
     return f"expires={tags[folder]}" if folder in tags else ""
 
 

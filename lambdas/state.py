@@ -16,7 +16,7 @@ their quotas in `lambdas/ledger.py`.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
@@ -62,6 +62,7 @@ class ProjectRecord:
     report: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)  # that its owner has changed
     last_request: dict[str, Any] = field(default_factory=dict)  # of the last training
+    last_examples: str = ""  # digest of the list that it began with, where people edit that list
     deletion: str = ""  # id of the receipt, while it is being deleted
 
     def setting(self, name: str) -> Any:
@@ -169,6 +170,17 @@ class State(Credentials):
         """Set the given fields. Raises `NotFound` and `BeingDeleted`."""
         if not self._table.update(_project_key(project), changes, only_if={MARK: None}):
             self.project(project)
+
+    def change_project(self, project: Project, only_if: Mapping[str, Any], **changes: Any) -> bool:
+        """Set fields where others are as they were read; False, and nothing set, if they are not.
+
+        Raises `NotFound` and `BeingDeleted`.
+        """
+        conditions = {**only_if, MARK: None}
+        if self._table.update(_project_key(project), changes, only_if=conditions):
+            return True
+        self.project(project)
+        return False
 
     def mark_deletion(self, project: Project, receipt: str) -> bool:
         """Close a project for every other call; False if there is none or it is marked already."""

@@ -6,15 +6,13 @@ less what those announcements may have brought. The sum is never less than what 
 """
 
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from contracts.errors import QuotaExceeded
 from contracts.identity import Project
-from contracts.keys import ProjectKeys
 from lambdas.ledger import Entry, Ledger
+from lambdas.object_listing import stored_objects
 from lambdas.state import State
 from lambdas.uploads import POST_SECONDS
 
@@ -26,8 +24,6 @@ _CLOCK_SECONDS = 5.0  # S3 rounds its times, and its clock is another
 _LISTED_SECONDS = 60.0  # who is refused again and again does not list again and again
 STORED = "stored"
 _ATTEMPTS = 5
-
-_Object = tuple[int, float]  # bytes, and when it was written
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +63,11 @@ class StoredBytes:
         self._settle_all()
         if self.taken() > limit:
             raise _exceeded("your projects hold", self.taken(), limit)
+
+    def foresee(self, project: Project) -> None:
+        """As `check`, but it looks only where the quota seems to be used up."""
+        if self.taken() > self._limit():
+            self.check(project)
 
     def taken(self) -> int:
         """The sum."""
@@ -112,32 +113,10 @@ class StoredBytes:
     def _list(self, project: Project, still: list[Entry]) -> _Listed:
         begin = min((entry.taken_at for entry in still), default=float("inf")) - _CLOCK_SECONDS
         total = earlier = 0
-        for size, modified_at in self._objects(project):
-            total += size
-            earlier += size if modified_at < begin else 0
+        for _, entry in stored_objects(self._s3, self._bucket, project):
+            total += entry["Size"]
+            earlier += entry["Size"] if entry["LastModified"].timestamp() < begin else 0
         return _Listed(total, earlier)
-
-    def _objects(self, project: Project) -> Iterator[_Object]:
-        """Names are hashes, so sixteen listings at once have equal parts of a large project."""
-        prefix = ProjectKeys(project).object("0" * 64)[:-64]
-        page = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=prefix)
-        if not page["IsTruncated"]:
-            yield from _objects(page)
-            return
-        with ThreadPoolExecutor(16) as pool:
-            for part in pool.map(lambda digit: self._pages(prefix + digit), "0123456789abcdef"):
-                yield from part
-
-    def _pages(self, prefix: str) -> list[_Object]:
-        listing = self._s3.get_paginator("list_objects_v2")
-        pages = listing.paginate(Bucket=self._bucket, Prefix=prefix)
-        return [found for page in pages for found in _objects(page)]
-
-
-def _objects(page: Any) -> list[_Object]:
-    return [
-        (entry["Size"], entry["LastModified"].timestamp()) for entry in page.get("Contents", [])
-    ]
 
 
 def _may_come(entry: Entry) -> bool:

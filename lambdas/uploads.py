@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from contracts import strict_json
+from contracts.errors import Unavailable
 from contracts.identity import Project
 from contracts.keys import ProjectKeys, expiry_tag
 from contracts.limits import Limits
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import TaggingTypeDef
 
 POST_SECONDS = 3_600  # that a presigned POST is good for
+_READINGS = 5  # of a list that changes meanwhile
 _HEAD_UP_TO = 32  # below this, asking for each key beats listing
 
 Take = Callable[[str, int], None]
@@ -46,16 +48,25 @@ def announce(
     missing = [file for sha256, file in wanted.items() if sha256 not in stored]
     if missing:
         take(batch, sum(file.size_bytes for file in missing))
-    part = keys.inbox_part(request.upload, batch)
-    s3.put_object(
-        Bucket=bucket,
-        Key=part,
-        Tagging=expiry_tag(part),
-        Body=encode_batch(request.files),
-        ContentType="application/json",
-    )
+    put_part(s3, bucket, project, request.upload, request.files)
     posts = [presigned_post(s3, bucket, keys, file) for file in missing]
     return {"upload": request.upload, "files": len(wanted), "stored": len(stored), "posts": posts}
+
+
+def put_part(
+    s3: "S3Client", bucket: str, project: Project, upload: str, files: Iterable[AnnouncedFile]
+) -> str:
+    """Write a part of an upload's list, named by its content; return its key."""
+    files = tuple(files)
+    key = ProjectKeys(project).inbox_part(upload, batch_digest(files))
+    s3.put_object(
+        Bucket=bucket,
+        Key=key,
+        Tagging=expiry_tag(key),
+        Body=encode_batch(files),
+        ContentType="application/json",
+    )
+    return key
 
 
 def existing(s3: "S3Client", bucket: str, keys: ProjectKeys, wanted: Iterable[str]) -> set[str]:
@@ -124,7 +135,18 @@ def announced_files(
     s3: "S3Client", bucket: str, project: Project, upload: str, limits: Limits
 ) -> list[AnnouncedFile]:
     """Every file announced under an upload, in a stable order; batches may overlap."""
-    parts = _parts(s3, bucket, project, upload)
+    for _ in range(_READINGS):
+        try:
+            return listed_files(s3, bucket, parts(s3, bucket, project, upload), limits)
+        except s3.exceptions.NoSuchKey:
+            continue  # somebody has changed the examples, and written their list anew
+    raise Unavailable(f"the list of upload {upload!r} changes all the time", fix="try again")
+
+
+def listed_files(
+    s3: "S3Client", bucket: str, parts: list[str], limits: Limits
+) -> list[AnnouncedFile]:
+    """The files in these parts of a list, in a stable order."""
     with ThreadPoolExecutor(8) as pool:
         batches = pool.map(lambda key: read_files(s3, bucket, key, limits), parts)
         files = {(f.sha256, f.class_name, f.name): f for batch in batches for f in batch}
@@ -135,13 +157,14 @@ def keep_announced(s3: "S3Client", bucket: str, project: Project, upload: str) -
     """Let an upload's list outlast the inbox: later trainings begin with it."""
     tags: TaggingTypeDef = {"TagSet": [{"Key": "expires", "Value": "never"}]}
     with ThreadPoolExecutor(8) as pool:
-        parts = _parts(s3, bucket, project, upload)
+        found = parts(s3, bucket, project, upload)
         list(
-            pool.map(lambda key: s3.put_object_tagging(Bucket=bucket, Key=key, Tagging=tags), parts)
+            pool.map(lambda key: s3.put_object_tagging(Bucket=bucket, Key=key, Tagging=tags), found)
         )
 
 
-def _parts(s3: "S3Client", bucket: str, project: Project, upload: str) -> list[str]:
+def parts(s3: "S3Client", bucket: str, project: Project, upload: str) -> list[str]:
+    """The keys of an upload's list, each of one batch."""
     prefix = ProjectKeys(project).inbox_parts(upload)
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
