@@ -3,9 +3,11 @@
 A schema cannot say all of it: a class's kind, the order of an upload, what exists already.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from contracts import schema
+from contracts.collection import LINKS_MAX, PLACES_MAX
 from contracts.feedback import SHORT_MAX, WAYS
 from contracts.hub_names import HUB_ID_MAX, PREFIX
 from contracts.identity import (
@@ -148,6 +150,7 @@ def train(_limits: Limits) -> Schema:
         "tune": schema.whole(0, TUNE_MAX, "Variants of the recipe to try first."),
         "again": schema.truth("Train anew although the same job has succeeded."),
         "with_feedback": schema.truth("Learn from feedback, too; so if left out."),
+        "check_only": schema.truth("Say whether it would start; nothing is started."),
         AS_BEFORE: schema.truth("What is left out is as in the last training, the upload too."),
     }
     return _closed(schema.record("Train", fields, optional=fields), {"recipe": "fast"})
@@ -171,6 +174,45 @@ def give_feedback(limits: Limits) -> Schema:
     body = schema.record("GiveFeedback", fields, optional=set(fields) - {"label"})
     ways = [{"required": [way]} for way in WAYS]
     return _closed(body | {"oneOf": ways}, {"label": "cat", "request_id": "3f2a9c01"})
+
+
+def change_examples(_limits: Limits) -> Schema:
+    """`PATCH /v1/projects/{name}/examples`."""
+    place = {"sha256": sha256("Of the content."), "class": _class_or_none()}
+    moved = place | {"class": class_name(), "to": class_name()}
+    renamed = {
+        "class": class_name(),
+        "to": class_name(),
+        "merge": schema.truth("Whether `to` may be a class already; false if left out."),
+    }
+    fields = {
+        "remove": _places(_closed_part(place)),
+        "move": _places(_closed_part(moved)),
+        "rename": _closed_part(renamed, ["merge"]) | {"description": "A class."},
+        "drop_class": class_name() | {"description": "With its examples."},
+        "add_class": class_name(),
+        "forget_missing": {"const": True, "description": "What was announced and never sent."},
+    }
+    body = schema.record("ChangeExamples", fields, optional=fields)
+    return _closed(body | {"minProperties": 1, "maxProperties": 1}, {"add_class": "bird"})
+
+
+def link_examples(_limits: Limits) -> Schema:
+    """`POST /v1/projects/{name}/examples/links`."""
+    contents = schema.listed(sha256("Of a content."), minItems=1, maxItems=LINKS_MAX)
+    return _closed(schema.record("LinkExamples", {"sha256": contents}), {"sha256": ["ab" * 32]})
+
+
+def _places(place: Schema) -> Schema:
+    return schema.listed(place, minItems=1, maxItems=PLACES_MAX)
+
+
+def _class_or_none() -> Schema:
+    return class_name() | {"minLength": 0, "description": "Empty: a table that names its classes."}
+
+
+def _closed_part(fields: dict[str, Schema], optional: Sequence[str] = ()) -> Schema:
+    return schema.record("", fields, optional) | {"additionalProperties": False}
 
 
 def answer_approval(_limits: Limits) -> Schema:

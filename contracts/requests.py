@@ -33,6 +33,7 @@ _REMEMBERED: Final = (
     *("upload", "model", "recipe", "seed", "budget_seconds", "min_per_class", "tune"),
 )
 _SIZE_MAX: Final = 2**40
+_DETAILS: Final = 50
 DEFAULT_MODELS: Final = {Kind.IMAGE: "mobilenet_v2", Kind.TEXT: "minilm_l6"}
 
 
@@ -49,13 +50,14 @@ def parse_question(body: Any) -> dict[str, Any]:
     """
     if not isinstance(body, dict):
         raise InvalidRequest("the body is no JSON object", fix=_QUESTION_FIX)
-    found = dict(_fields(body, required=(), optional=(*QUESTION_WAYS, *_QUESTION_MORE)))
+    found = dict(fields_of(body, required=(), optional=(*QUESTION_WAYS, *_QUESTION_MORE)))
     if found.keys().isdisjoint(QUESTION_WAYS):
         raise InvalidRequest("nothing is asked about", fix=_QUESTION_FIX)
     return found
 
 
-def _fields(body: Any, *, required: Iterable[str], optional: Iterable[str]) -> Mapping[str, Any]:
+def fields_of(body: Any, *, required: Iterable[str], optional: Iterable[str]) -> Mapping[str, Any]:
+    """A body's fields. Raises `InvalidRequest` for one that is missing, and for one too many."""
     required, optional = tuple(required), tuple(optional)
     if not isinstance(body, dict):
         raise InvalidRequest("the body is no JSON object", fix=f"send {{{', '.join(required)}}}")
@@ -78,7 +80,8 @@ def _integer(value: Any, name: str, low: int, high: int) -> int:
     return value
 
 
-def _switch(value: Any, name: str) -> bool:
+def switch(value: Any, name: str) -> bool:
+    """True or false. Raises `InvalidRequest`."""
     if not isinstance(value, bool):
         raise InvalidRequest(f"{name} is {str(value)[:40]!r}", fix="use true or false")
     return value
@@ -92,13 +95,13 @@ def _optional_id(data: Mapping[str, Any], name: str, what: str) -> str:
 
 def parse_rollback(body: Any) -> str:
     """The body of `POST …/rollback`: `{model_version?}`; empty for the version before."""
-    fields = _fields(body, required=(), optional=("model_version",))
+    fields = fields_of(body, required=(), optional=("model_version",))
     return _optional_id(fields, "model_version", "model version")
 
 
 def parse_approval(body: Any) -> tuple[bool, str]:
     """The body of `POST …/approval`: `{approve, note?}`."""
-    fields = _fields(body, required=("approve",), optional=("note",))
+    fields = fields_of(body, required=("approve",), optional=("note",))
     approve, note = fields["approve"], fields.get("note", "")
     if not isinstance(approve, bool):
         raise InvalidRequest(
@@ -123,7 +126,7 @@ class CreateProject:
     @classmethod
     def parse(cls, body: Any, limits: Limits) -> "CreateProject":
         """Raises `InvalidRequest` with the first broken rule."""
-        data = _fields(body, required=("name", "kind"), optional=("classes",))
+        data = fields_of(body, required=("name", "kind"), optional=("classes",))
         if data["kind"] not in list(Kind):
             raise InvalidRequest(
                 f"kind {str(data['kind'])[:40]!r} is unknown", fix="use 'image' or 'text'"
@@ -187,7 +190,7 @@ class AnnouncedFile:
     @classmethod
     def parse(cls, body: Any, limits: Limits) -> "AnnouncedFile":
         """Raises `InvalidRequest`, or `LimitExceeded` for a file that is too large."""
-        data = _fields(
+        data = fields_of(
             body,
             required=("name", "size_bytes", "sha256", "content_type"),
             optional=("class", "split", "text_column", "label_column", "feedback"),
@@ -226,7 +229,7 @@ class AnnouncedFile:
             split=Split(data["split"]) if data.get("split") else None,
             text_column=_column(data.get("text_column", ""), "text_column"),
             label_column=_column(data.get("label_column", ""), "label_column"),
-            is_feedback=_switch(data.get("feedback", False), "feedback"),
+            is_feedback=switch(data.get("feedback", False), "feedback"),
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -280,7 +283,7 @@ class UploadRequest:
     @classmethod
     def parse(cls, body: Any, limits: Limits) -> "UploadRequest":
         """Raises `InvalidRequest` or `LimitExceeded`."""
-        data = _fields(body, required=("files",), optional=("upload",))
+        data = fields_of(body, required=("files",), optional=("upload",))
         files = parse_files(data["files"], limits)
         if len(files) > limits.max_files_per_request:
             raise LimitExceeded(
@@ -317,15 +320,18 @@ class TrainRequest:
     tune: int = 0  # variants of the recipe to try first, 0..TUNE_MAX
     again: bool = False  # train anew although the same job has already succeeded
     with_feedback: bool = True  # examples that were given the right label afterwards learn, too
+    check_only: bool = False  # say whether it would start, and start nothing
 
     @classmethod
     def parse(cls, body: Any) -> Self:
         """Raises `InvalidRequest`."""
-        data = _fields(
-            body, required=(), optional=(*_REMEMBERED, "again", "with_feedback", AS_BEFORE)
+        data = fields_of(
+            body,
+            required=(),
+            optional=(*_REMEMBERED, "again", "with_feedback", "check_only", AS_BEFORE),
         )
         default = cls()
-        _switch(data.get(AS_BEFORE, False), AS_BEFORE)
+        switch(data.get(AS_BEFORE, False), AS_BEFORE)
         return cls(
             upload=_optional_id(data, "upload", "upload"),
             model=_model(data["model"]) if data.get("model", "") != "" else "",
@@ -336,8 +342,9 @@ class TrainRequest:
             ),
             min_per_class=_integer(data.get("min_per_class", 0), "min_per_class", 0, 10_000),
             tune=_integer(data.get("tune", 0), "tune", 0, TUNE_MAX),
-            again=_switch(data.get("again", False), "again"),
-            with_feedback=_switch(data.get("with_feedback", True), "with_feedback"),
+            again=switch(data.get("again", False), "again"),
+            with_feedback=switch(data.get("with_feedback", True), "with_feedback"),
+            check_only=switch(data.get("check_only", False), "check_only"),
         )
 
     def remembered(self) -> dict[str, Any]:
@@ -422,22 +429,12 @@ def check_class_counts(
 
     It counts pictures; how many rows a table has is known when it has been read.
     """
-    distinct: dict[str, set[str]] = {name: set() for name in classes}
-    unknown: Counter[str] = Counter()
-    for file in files:
-        if file.class_name in distinct:
-            distinct[file.class_name].add(file.sha256)
-        else:
-            unknown[file.class_name] += 1
-    details = [
-        f"class {name!r} needs {limits.min_per_class - len(found)} more "
-        f"{'picture' if limits.min_per_class - len(found) == 1 else 'pictures'} "
-        f"({len(found)} different ones given, {limits.min_per_class} needed)"
-        for name, found in distinct.items()
-        if len(found) < limits.min_per_class
-    ]
+    files = list(files)
+    details = class_shortages(files, classes, limits)
+    known = set(classes)
+    unknown = Counter(file.class_name for file in files if file.class_name not in known)
     details += [f"{n} files name the unknown class {name!r}" for name, n in unknown.items()]
-    total = sum(len(found) for found in distinct.values())
+    total = len({(file.sha256, file.class_name) for file in files if file.class_name in known})
     if total > limits.max_files:
         raise LimitExceeded(
             f"{total:,} files, the limit is {limits.max_files:,}", fix="train on fewer files"
@@ -446,5 +443,22 @@ def check_class_counts(
         raise DataProblem(
             f"the data set is not ready: {details[0]}",
             fix="add what is missing and start the training again",
-            details=details[:50],
+            details=details[:_DETAILS],
         )
+
+
+def class_shortages(
+    files: Iterable[AnnouncedFile], classes: tuple[str, ...], limits: Limits
+) -> list[str]:
+    """What each class lacks of the pictures that it needs, in words; of the first fifty."""
+    distinct: dict[str, set[str]] = {name: set() for name in classes}
+    for file in files:
+        if file.class_name in distinct:
+            distinct[file.class_name].add(file.sha256)
+    return [
+        f"class {name!r} needs {limits.min_per_class - len(found)} more "
+        f"{'picture' if limits.min_per_class - len(found) == 1 else 'pictures'} "
+        f"({len(found)} different ones given, {limits.min_per_class} needed)"
+        for name, found in distinct.items()
+        if len(found) < limits.min_per_class
+    ][:_DETAILS]

@@ -157,6 +157,74 @@ def training() -> Schema:
     return schema.record("Training", fields, optional=["tables", "feedback"])
 
 
+def readiness() -> Schema:
+    """Whether a training would start. What is not known where it would not is left out."""
+    known = training()["properties"]
+    fields = {
+        "can_train": schema.truth(),
+        "problem": error()["properties"]["error"],
+        "estimate": schema.of(Estimate),
+        "examples": _count() | {"description": "Pictures, or likely rows of text."},
+        "tables": known["tables"],
+        "feedback": known["feedback"],
+        "running": schema.text("The job of the same that has not ended yet; the call attaches."),
+        "trained": schema.text("The job that has learnt the same; `again` trains anew."),
+    }
+    optional = ["problem", "estimate", "tables", "feedback"]
+    return schema.record("Readiness", fields, optional)
+
+
+def examples() -> Schema:
+    """A page of what the next training learns from."""
+    place = {
+        "sha256": sha256("Of the content."),
+        "class": _class_or_none(),
+        "name": schema.text("As it was announced; never a path."),
+    }
+    file = place | {
+        "size_bytes": _count(),
+        "content_type": schema.text(),
+        "text_column": schema.text("Of a table, as it was announced."),
+        "label_column": schema.text("Of a table, as it was announced."),
+        "url": schema.text("Good for a quarter of an hour."),
+    }
+    fields = {
+        "upload": schema.text("The newest one; empty before the first."),
+        "kind": schema.one_of(Kind),
+        "total": _count() | {"description": "Of all classes together."},
+        "classes": _class_counts(),
+        "files": schema.listed(schema.record("Example", file), "By name."),
+        "next": schema.maybe(_count()) | {"description": "The `offset` of the next page."},
+        "missing": schema.listed(schema.record("", place), "Not stored; the first of them."),
+        "missing_total": _count(),
+    }
+    return schema.record("Examples", fields, optional=["missing", "missing_total"])
+
+
+def examples_changed() -> Schema:
+    """What there is after a change."""
+    fields = {"upload": schema.text("That the next training takes."), "classes": _class_counts()}
+    return schema.record("ExamplesChanged", fields)
+
+
+def example_links() -> Schema:
+    """By content, whether it is stored or not."""
+    return schema.record("ExampleLinks", {"links": schema.by_name(schema.text())})
+
+
+def _class_counts() -> Schema:
+    fields = {
+        "name": class_name(),
+        "examples": _count() | {"description": "Different ones; of text: tables."},
+        "size_bytes": _count(),
+    }
+    return schema.listed(schema.record("ClassCount", fields), "In their order, empty ones too.")
+
+
+def _class_or_none() -> Schema:
+    return class_name() | {"minLength": 0, "description": "Empty: a table that names its classes."}
+
+
 def feedback_count() -> Schema:
     """How many examples were given as feedback."""
     fields = {

@@ -10,6 +10,7 @@ from contracts.errors import ExemplarError, NotFound
 from lambdas.routes import (  # noqa: F401 - they fill the router
     account,
     deletion,
+    examples,
     feedback,
     jobs,
     models,

@@ -13,6 +13,8 @@ without counting them.
 import random
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final
 
@@ -134,6 +136,26 @@ class FeedbackLog:
         """Every label, in the order in which they came."""
         items = self._table.query(self._pk, "FEEDBACK#")
         return [Feedback(**_only(item, Feedback)) for item in items]
+
+    def relabel(self, relabelling: Callable[[str, str], str | None]) -> None:
+        """Rename labels as told by an example and its label; None takes one back.
+
+        They keep their numbers, so none counts as new again. Repeating it is harmless.
+        """
+        if not self.count().total:
+            return
+        changed = [(one, relabelling(one.sha256, one.label)) for one in self.all()]
+        renamed = [(one, label) for one, label in changed if label not in (None, one.label)]
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda change: self._rename(*change), renamed))
+        for one, label in changed:
+            if label is None:
+                with suppress(NotFound):
+                    self.remove(one.sha256)
+
+    def _rename(self, one: Feedback, label: str | None) -> None:
+        """Unless somebody has given it another meanwhile."""
+        self._table.update(self._key(one.number), {"label": label}, only_if={"label": one.label})
 
     def mark_learnt(self, number: int) -> None:
         """A training has started with all labels up to this number; repeating it is harmless."""

@@ -43,6 +43,25 @@ def json_body(default: Any = None, *, takes_half_characters: bool = False) -> An
     return strict_json.parsed(text or "", takes_half_characters=takes_half_characters)
 
 
+def query(name: str) -> str:
+    """A value of the address's query, empty where it is left out."""
+    return (router.current_event.query_string_parameters or {}).get(name, "")
+
+
+def query_number(name: str, default: int, least: int, most: int) -> int:
+    """A whole number of the address's query. Raises `InvalidRequest`."""
+    value = query(name)
+    if not value:
+        return default
+    is_number = value.isascii() and value.isdigit() and len(value) < 14
+    if not (is_number and least <= int(value) <= most):
+        raise InvalidRequest(
+            f"{name} is {value[:40]!r}, it must be a whole number from {least} to {most:,}",
+            fix=f"leave {name} out",
+        )
+    return int(value)
+
+
 def answer(status: int, body: Any) -> Response[str]:
     """A JSON answer that nobody on the way may keep."""
     return Response(

@@ -7,7 +7,6 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 
 from contracts import request_schemas, schema
-from contracts.errors import InvalidRequest
 from contracts.feedback import ALL_TEXT_BYTES_MAX, PAGE_MAX, FeedbackRequest, check_label
 from contracts.identity import Project, sha256_hex
 from contracts.limits import Limits
@@ -17,7 +16,7 @@ from lambdas.feedback import Feedback, FeedbackCount, FeedbackLog
 from lambdas.feedback_examples import FeedbackExamples
 from lambdas.retraining import ask_when_enough
 from lambdas.routes.description import described
-from lambdas.routes.exchange import answer, json_body, project_named, router
+from lambdas.routes.exchange import answer, json_body, project_named, query_number, router
 
 _PAGE = 50
 _LAST = 10**12 - 1
@@ -67,8 +66,8 @@ def list_feedback(name: str) -> Response[str]:
     """The newest labels first; `next` is what `before` has to be for those in front of them."""
     project = project_named(name)
     environment.state().project(project)
-    limit = _number("limit", _PAGE, PAGE_MAX)
-    found = _log(project).newest(limit, _number("before", 0, _LAST))
+    limit = query_number("limit", _PAGE, 1, PAGE_MAX)
+    found = _log(project).newest(limit, query_number("before", 0, 1, _LAST))
     return answer(
         200,
         _counted(_log(project).count())
@@ -100,15 +99,3 @@ def _shown(one: Feedback) -> dict[str, Any]:
     found = asdict(one)
     found["text"] = one.text[:_TEXT_SHOWN]
     return found
-
-
-def _number(name: str, default: int, most: int) -> int:
-    value = (router.current_event.query_string_parameters or {}).get(name, "")
-    if not value:
-        return default
-    if not (value.isascii() and value.isdigit() and len(value) < 14 and 1 <= int(value) <= most):
-        raise InvalidRequest(
-            f"{name} is {value[:40]!r}, it must be a whole number from 1 to {most:,}",
-            fix=f"leave {name} out",
-        )
-    return int(value)

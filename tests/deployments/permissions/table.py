@@ -20,6 +20,8 @@ ApiRole: every tenant's control calls, so every tenant's data; but no models, to
   may not  s3:PutObject                data/weights/net.pth
   may not  s3:GetObject                data/weights/net.pth
   may not  s3:GetObject                data/mlflow/1/model
+  may      s3:DeleteObject             data/users/ann/cats/inbox/examples/files-1.json
+  may not  s3:DeleteObject             data/users/ann/cats/inbox/u1/files-1.json
   may not  s3:DeleteObject             data/users/ann/cats/objects/one
   may not  s3:GetObject                code/trainer/x/wheel
   may      dynamodb:GetItem            PROJECT#ann_cats
