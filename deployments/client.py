@@ -152,6 +152,37 @@ class Exemplar:
         answer = self._api.call("POST", _path(project, "train"), body)
         return RemoteJob.from_answer(answer["job"] | {"feedback": answer.get("feedback", {})})
 
+    def can_train(
+        self, project: str, upload: str = "", **options: Unpack[TrainOptions]
+    ) -> dict[str, Any]:
+        """Whether `start` would start, without starting: `can_train`, and the `problem` if not."""
+        body = dict(options) | ({"upload": upload} if upload else {}) | {"check_only": True}
+        answer: dict[str, Any] = self._api.call("POST", _path(project, "train"), body)
+        return answer
+
+    def examples(
+        self, project: str, class_name: str = "", offset: int = 0, missing: bool = False
+    ) -> dict[str, Any]:
+        """What the next training learns from: counts by class and a page of `files` with links.
+
+        `next` is the `offset` of the next page. With `missing` also what was announced and never
+        sent.
+        """
+        wanted = {"class": class_name, "offset": offset, "missing": "true" if missing else ""}
+        asked = urlencode({name: value for name, value in wanted.items() if value})
+        path = _path(project, "examples") + (f"?{asked}" if asked else "")
+        found: dict[str, Any] = self._api.call("GET", path)
+        return found
+
+    def change_examples(self, project: str, **change: Any) -> dict[str, Any]:
+        """Change what the next training learns from, such as `rename={"class": "a", "to": "b"}`.
+
+        One of `remove`, `move`, `rename`, `drop_class`, `add_class` and `forget_missing`; returns
+        the counts by class.
+        """
+        changed: dict[str, Any] = self._api.call("PATCH", _path(project, "examples"), change)
+        return changed
+
     def submit(
         self,
         folder: LabelledFolder | Path | str,

@@ -1,14 +1,16 @@
 """The upload of a training with feedback: the last one's list of files, with the right labels."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from contracts.corrections import TABLE_TYPE, corrected_pictures, table_file, table_of
-from contracts.keys import ProjectKeys, expiry_tag
+from contracts.identity import Project
+from contracts.keys import ProjectKeys
 from contracts.manifest import Kind
-from contracts.requests import AnnouncedFile, batch_digest, encode_batch
-from lambdas.feedback import Feedback, FeedbackLog
+from contracts.requests import AnnouncedFile, batch_digest
+from lambdas import uploads
+from lambdas.feedback import FeedbackLog
 from lambdas.state import ProjectRecord
 
 if TYPE_CHECKING:
@@ -25,6 +27,12 @@ class FeedbackUpload:
     new: int = 0  # of them, since the last training
     left_out: int = 0  # of classes that the project no longer has
     last: int = 0  # the last label's number
+    table: bytes = b""  # of text, the labelled rows
+
+    @property
+    def table_sha256(self) -> str:
+        """Of the labelled rows, empty where there are none."""
+        return hashlib.sha256(self.table).hexdigest() if self.table else ""
 
     def as_dict(self) -> dict[str, Any]:
         """For the API's answer."""
@@ -32,65 +40,45 @@ class FeedbackUpload:
 
 
 def with_feedback(
-    s3: "S3Client",
-    bucket: str,
-    record: ProjectRecord,
-    feedback: FeedbackLog,
-    upload: str,
-    files: list[AnnouncedFile],
+    record: ProjectRecord, feedback: FeedbackLog, upload: str, files: list[AnnouncedFile]
 ) -> FeedbackUpload:
-    """Store and return the upload with all feedback in it.
+    """The upload with all feedback in it, which `keep` stores.
 
     Its id is that of its content: the same upload with the same feedback gives the same job.
     """
     learnt, given = feedback.count().learnt, feedback.all()
     fitting = [one for one in given if record.has_open_classes or one.label in record.classes]
+    table = b""
     if record.kind is Kind.TEXT:
-        corrected = _with_table(s3, bucket, record, fitting, files)
+        # Rows of text come as tables, so feedback comes as one more.
+        table = table_of(one.correction for one in fitting) if fitting else b""
+        sha256 = hashlib.sha256(table).hexdigest()
+        corrected = [*files, table_file(sha256, len(table))] if table else files
     else:
         corrected = corrected_pictures(files, (one.correction for one in fitting))
-    found = FeedbackUpload(
-        upload=upload,
+    return FeedbackUpload(
+        upload=upload if corrected == files else content_id(corrected),
         files=corrected,
         examples=len(fitting),
         new=sum(one.number > learnt for one in fitting),
         left_out=len(given) - len(fitting),
         last=given[-1].number if given else 0,
+        table=table,
     )
-    return found if corrected == files else _stored(s3, bucket, record, found)
 
 
-def _with_table(
-    s3: "S3Client",
-    bucket: str,
-    record: ProjectRecord,
-    given: list[Feedback],
-    files: list[AnnouncedFile],
-) -> list[AnnouncedFile]:
-    """Rows of text come as tables, so feedback comes as one more."""
-    if not given:
-        return files
-    table = table_of(one.correction for one in given)
-    sha256 = hashlib.sha256(table).hexdigest()
-    s3.put_object(
-        Bucket=bucket,
-        Key=ProjectKeys(record.project).object(sha256),
-        Body=table,
-        ContentType=TABLE_TYPE,
-    )
-    return [*files, table_file(sha256, len(table))]
+def content_id(files: list[AnnouncedFile]) -> str:
+    """The id of an upload with a list of its own that does not change."""
+    return batch_digest(files)[:32]
 
 
-def _stored(
-    s3: "S3Client", bucket: str, record: ProjectRecord, found: FeedbackUpload
-) -> FeedbackUpload:
-    digest = batch_digest(found.files)
-    key = ProjectKeys(record.project).inbox_part(digest[:32], digest)
-    s3.put_object(
-        Bucket=bucket,
-        Key=key,
-        Tagging=expiry_tag(key),
-        Body=encode_batch(found.files),
-        ContentType="application/json",
-    )
-    return replace(found, upload=digest[:32])
+def keep(s3: "S3Client", bucket: str, project: Project, found: FeedbackUpload) -> None:
+    """Store what is not stored yet of an upload that is named by its content."""
+    if found.table:
+        s3.put_object(
+            Bucket=bucket,
+            Key=ProjectKeys(project).object(found.table_sha256),
+            Body=found.table,
+            ContentType=TABLE_TYPE,
+        )
+    uploads.put_part(s3, bucket, project, found.upload, found.files)

@@ -2,50 +2,31 @@
 
 import json
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote_plus
 
-from botocore.exceptions import ClientError
-
 from contracts import keys, strict_json
-from contracts.errors import (
-    BeingDeleted,
-    Conflict,
-    DataProblem,
-    ExemplarError,
-    InvalidName,
-    InvalidRequest,
-)
-from contracts.estimate import Estimate, estimate, paced_recipe
+from contracts.errors import BeingDeleted, ExemplarError, InvalidName, InvalidRequest
+from contracts.estimate import Estimate
 from contracts.identity import Project
 from contracts.limits import Limits
-from contracts.manifest import Kind
-from contracts.requests import (
-    AS_BEFORE,
-    AnnouncedFile,
-    TrainRequest,
-    batch_digest,
-    check_class_counts,
-    encode_batch,
-    parse_files,
-)
-from contracts.status import Job, JobState
-from contracts.tables import SAMPLE_BYTES, encoding_of, guess_columns
+from contracts.requests import AS_BEFORE, TrainRequest, parse_files
+from contracts.status import Job
 from lambdas import environment, orchestrator, uploads
+from lambdas.attempts import attempt, running
 from lambdas.feedback import FeedbackLog
-from lambdas.feedback_upload import FeedbackUpload, with_feedback
+from lambdas.feedback_upload import keep
+from lambdas.readiness import readiness
 from lambdas.state import ProjectRecord
-
-_ROW_BYTES = 100
+from lambdas.training_data import checked_tables, estimate_of, training_data, wanted
 
 log = logging.getLogger(__name__)
 log.setLevel(logging.INFO)
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Return `{"job": …}` or the API's error form with `http_status`.
+    """Return `{"job": …}`, `{"can_train": …}` or the API's error form with `http_status`.
 
     An S3 event raises what may pass by itself (Prefect down), so that Lambda tries it again.
     """
@@ -59,6 +40,8 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         request, is_as_before = TrainRequest.parse(body), bool(body.get(AS_BEFORE))
         if is_as_before:
             request = TrainRequest.parse(environment.state().project(project).last_request | body)
+        if request.check_only:
+            return readiness(project, request, is_as_before=is_as_before)
         return start(project, request, is_as_before=is_as_before).as_dict()
     except ExemplarError as error:
         return error.as_dict() | {"http_status": error.http_status}
@@ -82,27 +65,22 @@ def start(project: Project, request: TrainRequest, *, is_as_before: bool = False
     """Check an upload and start its job, or return the one that already runs or succeeded.
 
     Labels that come while a job runs do not keep the same request from finding it, unless the
-    request is about them: a training as before, with what is new.
+    request is about them: a training as before, with what is new. Other examples are another job.
     """
-    state = environment.state()
-    limits = Limits.from_environment().with_minimum(request.min_per_class)
-    record = state.project(project)
-    request = request.completed(record.kind, record.last_upload)
-    if not request.upload:
-        raise DataProblem("nothing has been uploaded yet", fix="upload examples, then train")
-    if not is_as_before and (running := _running(record, request)):
-        return Started(running)
+    state, s3, bucket = environment.state(), environment.s3(), environment.bucket()
+    about = wanted(project, request, is_alone=True)
+    record, request = about.record, about.request
+    if not is_as_before and (job := running(about)):
+        return Started(job)
     environment.stored_bytes(project.user).check(project)
-    data = _data(record, request, limits)
-    tables: list[dict[str, Any]] = []
-    if record.kind is Kind.TEXT:
-        tables = _read_beginnings(project, data.files)
-    else:
-        check_class_counts(data.files, record.classes, limits)
+    data = training_data(about)
+    tables = checked_tables(about, data)
+    if data.upload != request.upload:
+        keep(s3, bucket, project, data)
     chosen = replace(request, upload=data.upload)
-    job = _job_for(record, chosen, _estimate(request, _examples(data.files)))
+    job = _job_for(record, chosen, estimate_of(request, data.files))
     if not (job.state.is_final or job.flow_run_id):
-        uploads.keep_announced(environment.s3(), environment.bucket(), project, request.upload)
+        uploads.keep_announced(s3, bucket, project, request.upload)
         # The run's id is the job's, so a second call after a crash on the way is harmless.
         with state.starting(project.user, "pipeline", job.job_id) as others:
             run_id = orchestrator.start_pipeline(project, job.job_id, chosen, others)
@@ -112,6 +90,7 @@ def start(project: Project, request: TrainRequest, *, is_as_before: bool = False
             last_job=job.job_id,
             last_upload=request.upload,
             last_request=request.remembered(),
+            last_examples=about.digest,
         )
         job = replace(job, flow_run_id=run_id)
     if data.last:
@@ -119,87 +98,16 @@ def start(project: Project, request: TrainRequest, *, is_as_before: bool = False
     return Started(job, tables, data.as_dict() if data.examples or data.left_out else {})
 
 
-def _running(record: ProjectRecord, request: TrainRequest) -> Job | None:
-    """The unfinished job of the same request, whatever labels came meanwhile."""
-    if not record.last_job or record.last_request != request.remembered():
-        return None
-    job = environment.state().find_job(record.project, record.last_job)
-    if job is None or job.state.is_final or not job.flow_run_id:
-        return None
-    return job if request.with_feedback or job.upload == request.upload else None
-
-
-def _data(record: ProjectRecord, request: TrainRequest, limits: Limits) -> FeedbackUpload:
-    """What is trained on: the upload, with the labels that were given since."""
-    s3, bucket, project = environment.s3(), environment.bucket(), record.project
-    files = uploads.announced_files(s3, bucket, project, request.upload, limits)
-    if not files:
-        raise DataProblem(
-            f"the list of upload {request.upload!r} is not there, or no longer",
-            fix="upload the same files again; those that are stored are not sent twice",
-        )
-    if not request.with_feedback:
-        return FeedbackUpload(request.upload, files)
-    feedback = FeedbackLog(environment.state(), project)
-    return with_feedback(s3, bucket, record, feedback, request.upload, files)
-
-
-def _read_beginnings(project: Project, files: list[AnnouncedFile]) -> list[dict[str, Any]]:
-    """Find the columns of each table; raises `DataProblem` naming what cannot be read."""
-
-    def read(file: AnnouncedFile) -> dict[str, Any]:
-        columns = _columns(file, _beginning(project, file))
-        return {"name": file.name, "class": file.class_name or None, "columns": columns}
-
-    # Each beginning is forgotten by the thread that has read it: thousands would fill the memory.
-    with ThreadPoolExecutor(8) as pool:
-        return list(pool.map(read, files))
-
-
-def _columns(file: AnnouncedFile, sample: bytes) -> dict[str, Any]:
-    is_whole = len(sample) == file.size_bytes
-    try:
-        encoding = encoding_of(sample, is_whole=is_whole)
-        return guess_columns(sample, file.hints, encoding, is_whole=is_whole).as_dict()
-    except DataProblem as error:
-        raise DataProblem(f"{file.name!r}: {error.message}", fix=error.fix) from error
-
-
-def _beginning(project: Project, file: AnnouncedFile) -> bytes:
-    key = keys.ProjectKeys(project).object(file.sha256)
-    try:
-        answer = environment.s3().get_object(
-            Bucket=environment.bucket(), Key=key, Range=f"bytes=0-{SAMPLE_BYTES - 1}"
-        )
-    except ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] not in {403, 404}:
-            raise
-        raise DataProblem(
-            f"{file.name!r} was announced but has not arrived",
-            fix="run the upload again; only what is missing will be sent",
-        ) from error
-    return answer["Body"].read()
-
-
-def _examples(files: list[AnnouncedFile]) -> int:
-    """How many examples the files likely hold: a row of text has a hundred bytes or so."""
-    return sum(1 + file.size_bytes // _ROW_BYTES if file.kind is Kind.TEXT else 1 for file in files)
-
-
-def _estimate(request: TrainRequest, examples: int) -> Estimate:
-    """A first guess; the pipeline makes a better one when it knows data and machine."""
-    recipe = paced_recipe(request.recipe, request.tune)
-    past = environment.state().observations(request.model, recipe)
-    return estimate(examples, past, limit_seconds=request.budget_seconds)
-
-
 def _job_for(record: ProjectRecord, request: TrainRequest, expected: Estimate) -> Job:
-    """The first attempt that is neither failed nor cancelled; a new one where there is none."""
+    """The attempt that is there already; a new one where there is none."""
     state, project = environment.state(), record.project
-    for attempt in range(1_000):
+    while True:
+        job_id, stored = attempt(record, request)
+        if stored:
+            return stored
         job = Job(
             project=project,
-            job_id=request.job_id(project, attempt),
+            job_id=job_id,
             upload=request.upload,
             kind=record.kind,
             model=request.model,
@@ -208,15 +116,9 @@ def _job_for(record: ProjectRecord, request: TrainRequest, expected: Estimate) -
             message="waiting for a worker",
             estimate=expected.as_dict(),
         )
-        stored = state.find_job(project, job.job_id)
-        if stored is None:
-            environment.quotas(project.user).take_training(project, job.job_id)
-            if state.create_job(job):
-                return job
-            stored = state.job(project, job.job_id)
-        if not stored.state.is_final or (stored.state is JobState.DONE and not request.again):
-            return stored
-    raise Conflict("this job has been tried 1,000 times", fix="change the data or the recipe")
+        environment.quotas(project.user).take_training(project, job.job_id)
+        if state.create_job(job):
+            return job
 
 
 def _from_drop(key: str) -> None:
@@ -244,18 +146,12 @@ def _dropped_request(project: Project, upload: str, key: str) -> TrainRequest:
         raise InvalidRequest("the manifest is no JSON object", fix='write {"files": [...]}')
     files = body.pop("files", None)
     if files is not None:
-        _store_list(project, upload, parse_files(files, Limits.from_environment()))
-    return TrainRequest.parse(body | {"upload": upload})
-
-
-def _store_list(project: Project, upload: str, files: tuple[AnnouncedFile, ...]) -> None:
-    part = keys.ProjectKeys(project).inbox_part(upload, batch_digest(files))
-    environment.s3().put_object(
-        Bucket=environment.bucket(),
-        Key=part,
-        Tagging=keys.expiry_tag(part),
-        Body=encode_batch(files),
-    )
+        listed = parse_files(files, Limits.from_environment())
+        uploads.put_part(s3, bucket, project, upload, listed)
+    request = TrainRequest.parse(body | {"upload": upload})
+    if request.check_only:
+        raise InvalidRequest("a drop cannot be checked only", fix="ask the API instead")
+    return request
 
 
 def _tell_uploader(project: Project, upload: str, error: ExemplarError) -> None:

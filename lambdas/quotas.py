@@ -47,20 +47,25 @@ class HeldQuotas:
         """Hold a job that is about to be made, now and for the day. Raises `QuotaExceeded`."""
         quotas, name = self.quotas, f"{project.name}#{job_id}"
         if not _take(self._jobs, name, quotas.jobs, self._ended):
-            raise QuotaExceeded(
-                f"{self._jobs.taken()} of your jobs are waiting or running, your quota is "
-                f"{quotas.jobs}",
-                fix=f"wait for one to end, cancel one, {_MORE}",
-            )
+            raise _too_many_jobs(self._jobs.taken(), quotas.jobs)
         # Without the project's name, as it counts for the day although the project goes.
         if not _take(self._trainings, job_id, quotas.trainings_per_day, self._earlier):
             if held := self._jobs.find(name):
                 self._jobs.give_back(held)
-            raise QuotaExceeded(
-                f"{self._trainings.taken()} trainings were started today (UTC), your quota is "
-                f"{quotas.trainings_per_day} a day",
-                fix=f"wait for {_hours_left():.1f} hours, {_MORE}",
-            )
+            raise _too_many_trainings(self._trainings.taken(), quotas.trainings_per_day)
+
+    def foresee_training(self, project: Project, job_id: str) -> None:
+        """As `take_training`, but nothing is held and nothing given back."""
+        quotas, name = self.quotas, f"{project.name}#{job_id}"
+        held = self._jobs.entries()
+        if name not in {entry.name for entry in held}:
+            is_full = len(held) >= quotas.jobs
+            running = [entry for entry in held if self._is_open(entry)] if is_full else []
+            if is_full and len(running) >= quotas.jobs:
+                raise _too_many_jobs(len(running), quotas.jobs)
+        today = [entry.name for entry in self._trainings.entries() if _is_of_today(entry)]
+        if job_id not in today and len(today) >= quotas.trainings_per_day:
+            raise _too_many_trainings(len(today), quotas.trainings_per_day)
 
     def names_of(self, project: str, *, with_announced: bool) -> list[str]:
         """What is held for a project; `with_announced` also what may still be sent for an hour."""
@@ -109,6 +114,20 @@ class HeldQuotas:
 
     def _names(self) -> set[str]:
         return {record.project.name for record in self._state.projects(self._user)}
+
+
+def _too_many_jobs(found: int, limit: int) -> QuotaExceeded:
+    return QuotaExceeded(
+        f"{found} of your jobs are waiting or running, your quota is {limit}",
+        fix=f"wait for one to end, cancel one, {_MORE}",
+    )
+
+
+def _too_many_trainings(found: int, limit: int) -> QuotaExceeded:
+    return QuotaExceeded(
+        f"{found} trainings were started today (UTC), your quota is {limit} a day",
+        fix=f"wait for {_hours_left():.1f} hours, {_MORE}",
+    )
 
 
 def _take(ledger: Ledger, name: str, limit: int, ended: Callable[[], list[Entry]]) -> bool:

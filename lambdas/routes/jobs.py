@@ -23,13 +23,16 @@ log = Logger(service="exemplar-api", level="WARNING")
 
 @router.post("/v1/projects/<name>/train")
 @described(
-    answers={202: answers.training},
+    answers={200: answers.readiness, 202: answers.training},
     body=request_schemas.train,
     refuses=(409, 422),
     is_body_optional=True,
 )
 def train(name: str) -> Response[str]:
-    """Start a training; the answer holds the job and an estimate of its time and cost."""
+    """Start a training; the answer holds the job and an estimate of its time and cost.
+
+    With `check_only` nothing is started: the answer says whether it would be, and if not, why.
+    """
     project = project_named(name)
     body = json_body(default={})
     TrainRequest.parse(body)
@@ -40,6 +43,8 @@ def train(name: str) -> Response[str]:
     payload = json.load(called["Payload"])
     if "job" in payload:
         return answer(202, payload)
+    if "can_train" in payload:
+        return answer(200, payload)
     if "http_status" in payload:
         return answer(payload.pop("http_status"), payload)
     log.error("ingest failed", extra={"payload": payload})

@@ -54,6 +54,14 @@ def _right(project: str) -> list[tuple[str, str, Any]]:
         ("POST", f"{at}/jobs/j-1/approval", {"approve": True, "note": "good"}),
         ("POST", f"{at}/predict", {"image_base64": _PICTURE, "explain": True, "class": "cat"}),
         ("POST", f"{at}/predict", {"text": ["a", "b"], "explain": "false"}),
+        ("POST", f"{at}/uploads", {"upload": "examples", "files": [_FILE]}),
+        ("POST", f"{at}/train", {"check_only": True, "upload": "examples"}),
+        ("PATCH", f"{at}/examples", {"remove": [{"sha256": "a" * 64, "class": "cat"}]}),
+        ("PATCH", f"{at}/examples", {"move": [{"sha256": "a" * 64, "class": "cat", "to": "dog"}]}),
+        ("PATCH", f"{at}/examples", {"rename": {"class": "cat", "to": "dog", "merge": False}}),
+        ("PATCH", f"{at}/examples", {"add_class": "bird"}),
+        ("PATCH", f"{at}/examples", {"drop_class": "bird"}),
+        ("POST", f"{at}/examples/links", {"sha256": ["a" * 64]}),
     ]
 
 

@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from contracts import request_schemas
+from contracts.collection import parse_change, parse_links
 from contracts.errors import ExemplarError
 from contracts.feedback import FeedbackRequest
 from contracts.limits import Limits
@@ -236,7 +237,50 @@ PICTURE = {
             {"again": 1},
             {"with_feedback": False, "as_before": True},
             {"with_feedback": None},
+            {"check_only": True},
+            {"check_only": 1},
             {"as_before": "yes"},
+        ]
+    ]
+    + [
+        (request_schemas.change_examples, lambda body, _limits: parse_change(body), body)
+        for body in [
+            {"remove": [{"sha256": "a" * 64, "class": "cat"}]},
+            {"remove": [{"sha256": "a" * 64, "class": ""}]},
+            {"remove": [{"sha256": "a" * 64, "class": "cat", "name": "a"}]},
+            {"remove": [{"sha256": "a" * 64}]},
+            {"remove": []},
+            {"remove": {}},
+            {"move": [{"sha256": "a" * 64, "class": "cat", "to": "dog"}]},
+            {"move": [{"sha256": "a" * 64, "class": "", "to": "dog"}]},
+            {"move": [{"sha256": "a", "class": "cat", "to": "dog"}]},
+            {"move": [{"sha256": "a" * 64, "class": "cat", "to": "x" * 65}]},
+            {"rename": {"class": "cat", "to": "dog"}},
+            {"rename": {"class": "cat", "to": "dog", "merge": True}},
+            {"rename": {"class": "cat", "to": "dog", "merge": 1}},
+            {"rename": {"class": "cat"}},
+            {"rename": ["cat", "dog"]},
+            {"drop_class": "cat"},
+            {"drop_class": ""},
+            {"add_class": 5},
+            {"forget_missing": True},
+            {"forget_missing": False},
+            {"forget_missing": 1},
+            {"forget_missing": None},
+            {"add_class": "a", "drop_class": "b"},
+            {"clear": True},
+            {},
+        ]
+    ]
+    + [
+        (request_schemas.link_examples, lambda body, _limits: parse_links(body), body)
+        for body in [
+            {"sha256": ["a" * 64]},
+            {"sha256": []},
+            {"sha256": ["A" * 64]},
+            {"sha256": "a" * 64},
+            {"sha256": ["a" * 64] * 201},
+            {},
         ]
     ]
     + [

@@ -13,7 +13,7 @@ from contracts.manifest import Example, Kind, Manifest, Split
 from contracts.requests import AnnouncedFile, UploadRequest
 from lambdas import uploads
 from lambdas.feedback import Feedback, FeedbackLog
-from lambdas.feedback_upload import with_feedback
+from lambdas.feedback_upload import keep, with_feedback
 from lambdas.state import ProjectRecord, VersionRecord
 from tasks import clients, datasets, storage
 from tasks.settings import settings
@@ -65,7 +65,9 @@ def frozen(project: Project, files: list[AnnouncedFile], *given: Feedback) -> Ma
     for one in given:
         log.put(one, 100, 10**6)
     record = clients.state().project(project)
-    merged = with_feedback(s3, bucket, record, log, "u1", files)
+    merged = with_feedback(record, log, "u1", files)
+    if merged.upload != "u1":
+        keep(s3, bucket, project, merged)
     version = datasets.freeze_upload.fn(project, merged.upload, 0, Silent())  # type: ignore[arg-type]
     return storage.read_manifest(project, version)
 
