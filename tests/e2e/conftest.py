@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -33,6 +34,12 @@ class EmbeddedStack:
     @property
     def state(self) -> State:
         return State(self.session.client("dynamodb"), "exemplar-state")
+
+    def at_the_page(self) -> httpx.Client:
+        """What the page does, as whoever opens its link."""
+        address, _, token = self.links.page.partition("#token=")
+        headers = {"authorization": f"Bearer {token}"}
+        return httpx.Client(base_url=address, headers=headers, timeout=60, trust_env=False)
 
     def client(self, user: str | None = None) -> Exemplar:
         """A client of the stack's own user, or of another one with a token made here."""

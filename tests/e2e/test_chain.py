@@ -1,5 +1,6 @@
 """From a folder of labelled pictures to an endpoint that answers, as people use it."""
 
+import base64
 import json
 import time
 from contextlib import suppress
@@ -48,6 +49,21 @@ def test_the_endpoint_answers_rightly_with_its_version(trained: Any) -> None:
         assert answer["model_version"] == result.as_dict()["model_version"]
         assert answer["request_id"]
         assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+
+
+def test_the_page_asks_the_same_model_without_its_key(stack: Any, trained: Any) -> None:
+    client, _, folder = trained
+    picture = folder / "digit 1" / "3.png"
+    body = {"image_base64": base64.b64encode(picture.read_bytes()).decode()}
+    with stack.at_the_page() as page:
+        assert page.get("").headers["content-type"].startswith("text/html")
+        account = page.get("v1/account").json()
+        answer = page.post("v1/projects/digits/predict", json=body).json()
+    expected = client.predict("digits", picture)
+    for same in ("label", "probabilities", "model_version"):
+        assert answer[same] == expected[same]
+    links = {"prefect": stack.links.prefect_ui, "mlflow": stack.links.mlflow_ui}
+    assert (account["user"], account["links"]) == (stack.links.user, links)
 
 
 def test_every_answer_is_counted_at_once_and_the_monitor_is_on(stack: Any, trained: Any) -> None:

@@ -1,8 +1,11 @@
 """A model that does not fit a zip is served from an image, behind the endpoint that was there."""
 
+import base64
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,6 +14,7 @@ from prefect.logging import disable_run_logger
 
 from contracts.errors import Unavailable
 from contracts.identity import Project
+from contracts.keys import ProjectKeys
 from deployments.deploy import DeploySettings, StackOutputs, deploy
 from deployments.local import services
 from lambdas.state import ProjectRecord
@@ -104,13 +108,15 @@ def promoter(stack: Any, trained: Any, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 
 def test_a_large_model_answers_at_the_same_address_with_the_same_key(
-    trained: Any, promoter: Promoter
+    stack: Any, trained: Any, promoter: Promoter
 ) -> None:
     client, _, folder = trained
     picture = folder / "digit 1" / "3.png"
     before = client.predict("digits", picture)
     endpoint = client.details("digits")["endpoint"]
     engine = promoter.engine()
+    with stack.at_the_page() as page:  # before there is a container, which believes it for a minute
+        page.patch("v1/projects/digits", json={"log_requests": True}).raise_for_status()
 
     released = promoter.release(zip_bundle_mib="0")
     assert released.endpoint == endpoint
@@ -120,6 +126,7 @@ def test_a_large_model_answers_at_the_same_address_with_the_same_key(
     for same in ("label", "probabilities", "model_version"):
         assert after[same] == before[same]
     assert after["explanation"]
+    assert_asked_by_token(stack, picture, before)
     assert httpx.get(endpoint).json()["model_version"] == promoter.model_version
     stranger = httpx.post(endpoint, content=picture.read_bytes(), headers={"x-api-key": "xk_no"})
     assert (stranger.status_code, stranger.json()["error"]["code"]) == (401, "unauthorized")
@@ -136,6 +143,25 @@ def test_a_large_model_answers_at_the_same_address_with_the_same_key(
     assert functions.versions(image_function) == []
     left = clients.images().describe_images(repositoryName=promoter.outputs.image_repository)
     assert left["imageDetails"] == []
+
+
+def assert_asked_by_token(stack: Any, picture: Path, expected: dict[str, Any]) -> None:
+    """Such a question is the owner's use, not a trial, also where the model is behind a forwarder.
+
+    What is kept is found by the id that the answer has.
+    """
+    project, body = "v1/projects/digits", base64.b64encode(picture.read_bytes()).decode()
+    with stack.at_the_page() as page:
+        answer = page.post(f"{project}/predict", json={"image_base64": body}).json()
+        page.patch(project, json={"log_requests": False}).raise_for_status()
+    assert answer["probabilities"] == expected["probabilities"]
+    keys = ProjectKeys(Project(stack.links.user, "digits"))
+    key = keys.request(datetime.now(UTC).date().isoformat(), answer["request_id"])
+    listed = clients.s3().list_objects_v2(Bucket=settings().bucket, Prefix=keys.requests)
+    kept = [entry["Key"] for entry in listed["Contents"]]
+    assert key in kept
+    for each in kept:  # a release would try them
+        clients.s3().delete_object(Bucket=settings().bucket, Key=each)
 
 
 def test_where_no_image_comes_of_the_build_the_old_version_serves(
