@@ -34,6 +34,8 @@ CLASSES = ("digit 0", "digit 1", "digit 4")
 def local(path: Path, label: str, name: str, content_type: str) -> LocalFile:
     data = path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
+    # As folders are read: JSON has no half characters.
+    name = name.encode("utf-8", "replace").decode()
     return LocalFile(path, label, name, len(data), digest, content_type)
 
 

@@ -82,6 +82,10 @@ def test_nobody_notices_and_a_rerun_finishes_when_it_is_killed_as_the(
     assert versions == sorted(versions, key=[before, after].index)  # never back again
 
 
+# They come by the clock, so a slow run makes one more of them than a quick one.
+LEASE_RENEWALS = 1
+
+
 def unsettle(scene: Scene) -> None:
     """What is being prepared has another configuration, so that it has to be set."""
     name = scene.project.function_name()
@@ -105,6 +109,7 @@ def test_killed_at_every_call_that_changes_something(theatre: Theatre, is_first:
     scene = Scene.made("every-first" if is_first else "every-second")
     models = 0 if is_first else 1
     calls = _released(theatre, scene, models)
+    unreached = 0
     for number, operation in enumerate(calls):
         nth = calls[: number + 1].count(operation)
         for is_before in (True, False):
@@ -113,10 +118,13 @@ def test_killed_at_every_call_that_changes_something(theatre: Theatre, is_first:
                 one.promote(one.model())
             promotion = one.promotion(one.model())
             death = Death(operation, nth, is_before)
-            assert theatre.processes.run(promotion, death).status == KILLED, death
+            status = theatre.processes.run(promotion, death).status
+            assert status in {KILLED, 0}, death
+            unreached += status == 0
             assert theatre.processes.run(promotion).status == 0, death
             one.assert_consistent(promotion.model_version)
-    print(f"\nkilled before and after each of {len(calls)} calls: {calls}")
+    print(f"\nkilled before and after each of {len(calls)} calls: {calls}, {unreached} unreached")
+    assert unreached <= 2 * LEASE_RENEWALS
 
 
 def _released(theatre: Theatre, scene: Scene, models: int) -> list[str]:

@@ -1,6 +1,5 @@
 """What axe-core finds on every part of the page, in light and dark, on a phone and a desk."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,11 @@ SIZES = {"phone": (390, 844), "desk": (1440, 900)}
 
 
 @pytest.fixture(scope="module")
-def trained_project(stack: Any, shapes: Path) -> Iterator[tuple[str, str]]:
+def trained_project(stack: Any, shapes: Path) -> tuple[str, str]:
     """A user with a project that has a live model, some wrong labels and a second version."""
     with stack.client("axe") as client:
         client.train(shapes, "shapes", recipe="fast")
-    yield "axe", "shapes"
+    return "axe", "shapes"
 
 
 def findings(page: Page) -> list[str]:
