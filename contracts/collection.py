@@ -50,12 +50,11 @@ class Contents:
         named = {file.class_name for file in self.files} - {"", *self.classes}
         return *self.classes, *sorted(named)
 
-    def shown(self, of: str | None = None) -> list[AnnouncedFile]:
-        """By name, each content once in a class; `of` one class, or of all."""
+    def shown(self) -> list[AnnouncedFile]:
+        """By name, each content once in a class."""
         places: dict[Place, AnnouncedFile] = {}
         for file in sorted(self.files, key=lambda file: (file.name, file.sha256, file.class_name)):
-            if of is None or file.class_name == of:
-                places.setdefault(_place(file), file)
+            places.setdefault(_place(file), file)
         return list(places.values())
 
     def counts(self) -> list[ClassCount]:

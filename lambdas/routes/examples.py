@@ -49,17 +49,18 @@ def list_examples(name: str) -> Response[str]:
     record = environment.state().project(project)
     collection = collection_of(project)
     contents = collection.contents(record)
-    files = contents.shown(of)
+    shown = contents.shown()
+    files = [file for file in shown if of in (None, file.class_name)]
     page = files[offset : offset + limit]
     found = {
         "upload": record.last_upload,
         "kind": record.kind,
-        "total": len(contents.shown()),
+        "total": len(shown),
         "classes": _classes(contents),
         "files": [_shown(project, file) for file in page],
         "next": offset + limit if offset + limit < len(files) else None,
     }
-    return answer(200, found | (_missing(collection, contents) if is_missing_wanted else {}))
+    return answer(200, found | (_missing(collection, shown) if is_missing_wanted else {}))
 
 
 @router.patch("/v1/projects/<name>/examples")
@@ -119,14 +120,14 @@ def _shown(project: Project, file: AnnouncedFile) -> dict[str, Any]:
     }
 
 
-def _missing(collection: Collection, contents: Contents) -> dict[str, Any]:
-    stored = collection.stored() if contents.files else set()
-    missing = [file for file in contents.shown() if file.sha256 not in stored]
-    shown = [
+def _missing(collection: Collection, files: list[AnnouncedFile]) -> dict[str, Any]:
+    stored = collection.stored() if files else set()
+    missing = [file for file in files if file.sha256 not in stored]
+    named = [
         {"sha256": file.sha256, "class": file.class_name, "name": file.name}
         for file in missing[:_MISSING_SHOWN]
     ]
-    return {"missing": shown, "missing_total": len(missing)}
+    return {"missing": named, "missing_total": len(missing)}
 
 
 def _link(project: Project, sha256: str) -> str:

@@ -99,6 +99,32 @@ def test_too_few_pictures_are_listed_before_anything_starts(
     assert len(caught.value.details) == 2
 
 
+def test_examples_are_seen_changed_and_checked_before_a_training(
+    client: Exemplar, project: str, tmp_path: Path
+) -> None:
+    folder = client.read(write_classes(tmp_path / "data", 10))
+    client.create(project, folder.classes)
+    upload = client.upload(project, folder)
+    assert client.can_train(project)["can_train"] is True
+    found = client.examples(project, class_name="cat", offset=4, missing=True)
+    assert (found["upload"], found["total"], found["missing_total"]) == (upload, 20, 0)
+    assert [file["name"] for file in found["files"]] == [f"cat/{n}.png" for n in range(4, 10)]
+    assert client.read_link(found["files"][0]["url"])[:4] == b"\x89PNG"
+    one = {name: found["files"][0][name] for name in ("sha256", "class")}
+    changed = client.change_examples(project, remove=[one])
+    assert (changed["upload"], changed["classes"][0]["examples"]) == ("examples", 9)
+    check = client.can_train(project)
+    assert (check["can_train"], check["examples"]) == (False, 19)
+    assert "class 'cat' needs 1 more picture" in check["problem"]["details"][0]
+    assert client.can_train(project, min_per_class=9)["can_train"] is True
+    assert client.can_train(project, upload)["can_train"] is True
+    job = client.start(project, min_per_class=9)
+    assert client.can_train(project, min_per_class=9)["running"] == job.job_id
+    with pytest.raises(ApiError, match="2 changes") as caught:
+        client.change_examples(project, add_class="bird", drop_class="cat")
+    assert caught.value.http_status == 400
+
+
 def test_wait_hears_of_every_change(client: Exemplar, server: ApiServer, project: str) -> None:
     job = put_job(server, project)
     changes: list[dict[str, Any]] = [
