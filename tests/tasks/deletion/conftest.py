@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -22,12 +23,13 @@ from prefect.states import Completed
 
 from contracts import machine_tags
 from contracts.identity import Project
-from contracts.keys import ProjectKeys
+from contracts.keys import COLLECTION, ProjectKeys
 from contracts.manifest import Kind
 from contracts.project_settings import NO_RETRAINING
 from contracts.status import Job
 from flows.delete import delete
 from lambdas.endpoints import Endpoints
+from lambdas.leases import EXAMPLES
 from lambdas.ledger import Ledger
 from lambdas.live_alias import LIVE
 from lambdas.quotas import HeldQuotas
@@ -138,6 +140,8 @@ def _state(project: Project) -> dict[str, int]:
         state.put_version(project, record)
         state.put_release(project, ReleaseRecord(name, "1", at, "ann", "better"))
     state.table.put((f"PROJECT#{project.slug}", "USAGE#2026-11"), {"calls": 7})
+    dead = (f"PROJECT#{project.slug}", EXAMPLES.sort_key)  # somebody's who was editing
+    state.table.take_lease(dead, "dead", time.time(), time.time() + 30)
     Endpoints(state.table).add(project, "2026-11-27")
     with schedule_kept(state.table, project, {"retrain": NO_RETRAINING | {"every_days": 30}}):
         pass
@@ -145,7 +149,7 @@ def _state(project: Project) -> dict[str, int]:
     held.take_project(project.name)
     held.take_training(project, "j0")
     Ledger(state.table, project.user, "BYTES").take(f"{project.name}#stored", 6, 10**12)
-    counts = {"keys": 2, "jobs": 3, "versions": 3, "releases": 3, "other_records": 1}
+    counts = {"keys": 2, "jobs": 3, "versions": 3, "releases": 3, "other_records": 2}
     return counts | {"quota_records": 3}
 
 
@@ -154,6 +158,7 @@ def _objects(project: Project, examples: int) -> dict[str, int]:
     names = [keys.object(f"{number:064x}") for number in range(examples)]
     names += [keys.manifest("a" * 64), keys.inbox_manifest("u1"), keys.checkpoint("t1", "x.ckpt")]
     names += [keys.bundle("tuned-1", "model.onnx"), keys.features("net")]
+    names += [keys.inbox_part(COLLECTION, "b" * 64)]
     names += [f"{keys.prefix}feedback/one.json", f"{keys.prefix}requests/one.json"]
     names += [f"{keys.prefix}what is this/ü #1.txt"]
     with ThreadPoolExecutor(8) as pool:
@@ -161,7 +166,7 @@ def _objects(project: Project, examples: int) -> dict[str, int]:
     s3.create_multipart_upload(Bucket=bucket, Key=keys.checkpoint("t1", "large.ckpt"))
     once = ("dataset_files", "upload_lists", "checkpoints", "model_files", "features", "feedback")
     counts = dict.fromkeys((*once, "stored_requests", "other_files", "unfinished_uploads"), 1)
-    return counts | {"examples": examples, "bytes": 2 * len(names)}
+    return counts | {"upload_lists": 2, "examples": examples, "bytes": 2 * len(names)}
 
 
 def _functions(project: Project) -> dict[str, int]:
