@@ -21,11 +21,12 @@ from contracts.requests import (
     check_class_counts,
     class_shortages,
 )
-from contracts.tables import SAMPLE_BYTES, encoding_of, guess_columns
+from contracts.tables import SAMPLE_BYTES, Columns, encoding_of, guess_columns
 from lambdas import environment, uploads
 from lambdas.collection import unchanged
 from lambdas.feedback import FeedbackLog
 from lambdas.feedback_upload import FeedbackUpload, with_feedback
+from lambdas.row_counts import Texts, check_row_counts, texts_of
 from lambdas.state import ProjectRecord
 
 _ROW_BYTES = 100
@@ -106,7 +107,7 @@ def checked_tables(about: Wanted, data: FeedbackUpload) -> list[dict[str, Any]]:
     """How each table of text is read. Raises `DataProblem` for what cannot be learnt from."""
     record = about.record
     if record.kind is Kind.TEXT:
-        return _read_beginnings(record.project, data)
+        return _read_beginnings(record.project, data, about.limits)
     check_class_counts(data.files, record.classes, about.limits)
     return []
 
@@ -128,27 +129,46 @@ def _nothing_there(said: str, record: ProjectRecord, limits: Limits) -> DataProb
     return DataProblem(said, fix="upload examples, then train", details=lacking)
 
 
-def _read_beginnings(project: Project, data: FeedbackUpload) -> list[dict[str, Any]]:
-    """Find the columns of each table; raises `DataProblem` naming what cannot be read."""
+def _read_beginnings(
+    project: Project, data: FeedbackUpload, limits: Limits
+) -> list[dict[str, Any]]:
+    """Find the columns of each table; raises `DataProblem` naming what cannot be read.
 
-    def read(file: AnnouncedFile) -> dict[str, Any]:
+    Where all tables are small enough to be read here as a whole, their rows are counted, too.
+    """
+
+    def read(file: AnnouncedFile) -> tuple[dict[str, Any], Texts | None]:
         is_own = file.sha256 == data.table_sha256  # it may not be stored
         sample = data.table[:SAMPLE_BYTES] if is_own else _beginning(project, file)
-        columns = _columns(file, sample)
-        return {"name": file.name, "class": file.class_name or None, "columns": columns}
+        columns, texts = _columns(file, sample)
+        found = {"name": file.name, "class": file.class_name or None, "columns": columns.as_dict()}
+        return found, texts
 
     # Each beginning is forgotten by the thread that has read it: thousands would fill the memory.
     with ThreadPoolExecutor(8) as pool:
-        return list(pool.map(read, data.files))
+        tables = list(pool.map(read, data.files))
+    counted = [texts for _, texts in tables if texts is not None]
+    if len(counted) == len(tables):
+        check_row_counts(counted, limits)
+    return [found for found, _ in tables]
 
 
-def _columns(file: AnnouncedFile, sample: bytes) -> dict[str, Any]:
+def _columns(file: AnnouncedFile, sample: bytes) -> tuple[Columns, Texts | None]:
+    """And the texts, where the sample is the whole table."""
     is_whole = len(sample) == file.size_bytes
     try:
         encoding = encoding_of(sample, is_whole=is_whole)
-        return guess_columns(sample, file.hints, encoding, is_whole=is_whole).as_dict()
+        columns = guess_columns(sample, file.hints, encoding, is_whole=is_whole)
+        return columns, _texts(file, sample, columns) if is_whole else None
     except DataProblem as error:
         raise DataProblem(f"{file.name!r}: {error.message}", fix=error.fix) from error
+
+
+def _texts(file: AnnouncedFile, data: bytes, columns: Columns) -> Texts | None:
+    try:
+        return texts_of(file, data, columns)
+    except UnicodeError:  # the pipeline says which row it is
+        return None
 
 
 def _beginning(project: Project, file: AnnouncedFile) -> bytes:

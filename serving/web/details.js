@@ -159,9 +159,9 @@ function DataProblems({ project, evaluation }) {
   return html`<section class="card" aria-label="Data">
     <h2>The data</h2>
     <p class="dim">${number(report.usable)} of ${many(report.examples, "example")} are used.</p>
-    <table class="plain"><thead><tr><th scope="col">Class</th><th scope="col">to learn</th><th scope="col">to choose</th><th scope="col">to test</th><th scope="col">set aside</th></tr></thead>
+    <div class="scroll"><table class="plain"><thead><tr><th scope="col">Class</th><th scope="col">to learn</th><th scope="col">to choose</th><th scope="col">to test</th><th scope="col">set aside</th></tr></thead>
       <tbody>${report.classes.map((one, index) => html`<tr key=${one.name}><th scope="row"><span class="dot" style=${{ "--hue": hue(index) }}></span>${one.name}</th>
-        <td>${one.train}</td><td>${one.validation}</td><td>${one.test}</td><td>${one.set_aside || "–"}</td></tr>`)}</tbody></table>
+        <td>${one.train}</td><td>${one.validation}</td><td>${one.test}</td><td>${one.set_aside || "–"}</td></tr>`)}</tbody></table></div>
     ${isClean && html`<p class="ok"><${Icon} name="tick" /> No duplicates, no contradictions, nothing unreadable.</p>`}
     ${(report.set_aside || []).map((one) => html`<details class="finding" key=${one.reason}><summary>${REASONS[one.reason] || one.reason}: ${many(one.count, "example")} set aside</summary>
       <${SetAside} project=${project} evaluation=${evaluation} finding=${one} /></details>`)}

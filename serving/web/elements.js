@@ -8,7 +8,7 @@ const whole = new Intl.NumberFormat("en");
 const day = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
 
 export const number = (value) => whole.format(value);
-export const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)} %`;
+export const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)}\u00a0%`;
 export const when = (seconds) => (seconds ? day.format(new Date(seconds * 1000)) : "");
 export const many = (count, one, several = `${one}s`) => `${number(count)} ${count === 1 ? one : several}`;
 
@@ -46,7 +46,7 @@ export function Problem({ error, onRetry, children }) {
 }
 
 export function sentence(text) {
-  const trimmed = String(text || "").trim();
+  const trimmed = String(text || "").trim().replaceAll(" %", "\u00a0%");
   if (!trimmed) return "";
   const first = trimmed[0].toUpperCase() + trimmed.slice(1);
   return /[.!?…:]$/.test(first) ? first : `${first}.`;
@@ -56,8 +56,12 @@ export function Dialog({ title, onClose, children, isWide }) {
   const place = useRef(null);
   useEffect(() => {
     const before = document.activeElement;
-    place.current.showModal();
-    return () => before?.focus?.();
+    const dialog = place.current;
+    dialog.showModal();
+    return () => {
+      dialog.close(); // until then nothing behind it can have the focus
+      before?.focus?.();
+    };
   }, []);
   return html`<dialog
     ref=${place}

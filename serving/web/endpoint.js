@@ -67,10 +67,10 @@ function Snippets({ project }) {
   };
   return html`<section class="card" aria-label="How to call it">
     <h2>Call it</h2>
-    <div class="tabs" role="tablist" aria-label="Language" ref=${place} onKeyDown=${step}>
+    <div class="tabs"><div role="tablist" aria-label="Language" ref=${place} onKeyDown=${step}>
       ${Object.keys(found).map((name) => html`<button role="tab" key=${name} data-name=${name} id=${`tab-${name}`} aria-controls="snippet" aria-selected=${chosen === name}
         tabindex=${chosen === name ? 0 : -1} onClick=${() => setChosen(name)}>${name}</button>`)}
-      <span class="grow"></span><${CopyButton} key=${chosen} text=${found[chosen]} />
+      </div><span class="grow"></span><${CopyButton} key=${chosen} text=${found[chosen]} />
     </div>
     <pre id="snippet" role="tabpanel" aria-labelledby=${`tab-${chosen}`} tabindex="0"><code>${found[chosen]}</code></pre>
     <p class="dim">Set <code>EXEMPLAR_KEY</code> to the endpoint's key. Every answer names the version that gave it.</p>

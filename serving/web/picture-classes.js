@@ -6,7 +6,7 @@ import { Gallery } from "./gallery.js";
 import { Dialog, Icon, Problem, html, hue, many, number, useCallback, useConfirm, useEffect, useMemo, useRef, useState } from "./elements.js";
 import { Webcam } from "./webcam.js";
 
-const SHOWN = 24;
+const SHOWN = matchMedia("(max-width: 560px)").matches ? 8 : 22; // two rows
 
 export function PictureClasses({ project, collection, error, look, uploads, queue, again }) {
   const [problem, setProblem] = useState(null);
@@ -48,6 +48,7 @@ export function PictureClasses({ project, collection, error, look, uploads, queu
     if (!wanted.length) return true;
     const spare = project.classes.filter((name) => /^Class \d+$/.test(name) && !counts.get(name));
     const kept = project.classes.filter((name) => !spare.includes(name) || names.includes(name));
+    wanted.sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
     const classes = [...kept, ...wanted];
     const filled = classes.length < 2 ? [...classes, ...spare.slice(0, 2 - classes.length)] : classes;
     try {
@@ -144,11 +145,13 @@ function ClassCard({ name, index, project, count, uploads, queue, collection, ed
     () => uploads.items.filter((item) => item.className === name && item.thumbUrl),
     [queue, name, uploads.items.length],
   );
+  const onTheWay = uploads.isBusy ? local.filter((item) => item.state !== "failed").length : 0;
+  const seen = Math.max(count, onTheWay);
   const known = new Set(local.map((item) => item.sha256));
   const remote = files.filter((file) => !known.has(file.sha256));
   const shown = [...local.slice(-SHOWN).reverse().map(ofItem), ...remote].slice(0, SHOWN);
   const needed = project.limits.min_per_class;
-  const least = Math.max(0, needed - count);
+  const least = Math.max(0, needed - seen);
   const remove = async () => {
     if (count && !(await ask({ title: `Remove “${name}”?`, action: "Remove class", text: `Its ${many(count, "picture")} will no longer be learnt from.` }))) return;
     if (await edit({ drop_class: name })) uploads.forget((item) => item.className === name);
@@ -173,7 +176,8 @@ function ClassCard({ name, index, project, count, uploads, queue, collection, ed
     onDragLeave=${() => setOver(false)} onDrop=${drop} onFocusIn=${() => (latest.current = name)} onPointerDown=${() => (latest.current = name)}>
     <header>
       <${ClassName} name=${name} classes=${project.classes} edit=${edit} />
-      <span class="count">${many(count, "picture")}</span>
+      <span class="count">${many(seen, "picture")}</span>
+      ${count > 0 && html`<button class="quiet small" aria-label=${`All ${number(count)} pictures of ${name}`} onClick=${() => setOpen(true)}>All</button>`}
       <button class="icon" aria-label=${`Remove class ${name}`} disabled=${project.classes.length <= 2}
         title=${project.classes.length <= 2 ? "Two classes are the least" : "Remove this class"} onClick=${remove}><${Icon} name="bin" /></button>
     </header>
@@ -186,14 +190,13 @@ function ClassCard({ name, index, project, count, uploads, queue, collection, ed
           }} />
       </label>
       <button class="quiet small" onClick=${() => setWebcam(!isWebcam)} aria-expanded=${isWebcam}><${Icon} name="camera" />Webcam</button>
-      ${least > 0 && html`<span class="dim">${count ? `${many(least, "more picture")} needed` : `at least ${needed}, better 30 or more`}</span>`}
+      ${least > 0 && html`<span class="dim">${seen ? `${many(least, "more picture")} needed` : `at least ${needed}, better 30 or more`}</span>`}
     </div>
     ${isWebcam && html`<${Webcam} label=${name} onClose=${() => setWebcam(false)}
       onShot=${(file) => uploads.add([{ file, className: name, name: file.name }])} />`}
     ${shown.length
       ? html`<ul class="thumbs" aria-label=${`Pictures of ${name}`}>
           ${shown.map((file) => html`<${Thumb} key=${file.sha256 || file.key} file=${file} onRemove=${() => takeOut(file)} />`)}
-          ${count > shown.length && html`<li class="more"><button class="quiet small" onClick=${() => setOpen(true)}>all ${number(count)}</button></li>`}
         </ul>`
       : html`<p class="empty dim">Drop pictures here, or paste one.</p>`}
     ${isOpen && html`<${Dialog} title=${`${name}: ${many(count, "picture")}`} onClose=${() => setOpen(false)} isWide=${true}>

@@ -39,9 +39,17 @@ export async function readTable(file) {
   return { ...table, rows, columns, hasHeader, ...guessed(columns, rows) };
 }
 
+// Names of columns are short, differ, and are unlike what stands below them.
 function looksLikeNames(head, rest) {
-  const isShort = head.every((cell) => cell.length < 30 && !/[.!?]\s/.test(cell));
-  return isShort && rest.length > 2 && new Set(rest.map((row) => row.at(-1))).size < rest.length && !rest.some((row) => row.at(-1) === head.at(-1));
+  const names = head.map((cell) => cell.trim());
+  if (!rest.length || new Set(names).size < names.length || names.some((name) => !name || name.length > 30)) return false;
+  const below = names.map((_, i) => rest.slice(0, 500).map((row) => (row[i] || "").trim()));
+  if (names.some((name, i) => below[i].includes(name))) return false;
+  return below.some((cells, i) => {
+    const length = cells.reduce((sum, cell) => sum + cell.length, 0) / cells.length;
+    const areNumbers = cells.every((cell) => cell && !Number.isNaN(Number(cell)));
+    return (areNumbers && Number.isNaN(Number(names[i]))) || length > 3 * names[i].length;
+  });
 }
 
 // Labels repeat, texts are long.

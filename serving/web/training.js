@@ -17,7 +17,8 @@ export function Training({ project, job, isRunning, again, collection, isUploadi
     setAsked(true);
     setProblem(null);
     try {
-      await call("POST", projectPath(project.project, "train"), requested(collection, options));
+      const anew = check?.trained ? { again: true } : {};
+      await call("POST", projectPath(project.project, "train"), { ...requested(collection, options), ...anew });
       await again();
     } catch (found) {
       setProblem(found);
@@ -97,7 +98,7 @@ function Why({ check, isUploading, collection, project, options, setOptions }) {
       <${FewOffer} project=${project} problem=${problem} options=${options} setOptions=${setOptions} />`;
   }
   const { estimate } = check;
-  return html`<p><${Icon} name="alarm" /> About <strong>${duration(estimate.seconds)}</strong>${estimate.machine ? ` on ${estimate.machine}` : ""}, ${money(estimate.dollars)}.
+  return html`${check.trained && html`<p class="dim">Exactly these examples have been learnt already, in this way.</p>`}<p><${Icon} name="alarm" /> About <strong>${duration(estimate.seconds)}</strong>${estimate.machine ? ` on ${estimate.machine}` : ""}, ${money(estimate.dollars)}.
     A first draft answers much sooner.</p>
     ${check.feedback?.new > 0 && html`<p class="dim">${many(check.feedback.new, "corrected example")} will be learnt from as well.</p>`}`;
 }
@@ -146,8 +147,7 @@ function Run({ project, job, again, account }) {
         <span class="mark">${index < at && html`<${Icon} name="tick" />`}</span>${title}
         ${job.stage_seconds[id] !== undefined && html`<span class="dim">${job.stage_seconds[id].toFixed(1)} s</span>`}</li>`)}
     </ol>
-    ${job.endpoint && html`<p class="note good"><${Icon} name="spark" /> ${job.stage === "train" || job.stage === "promote"
-      ? "The draft answers already: try it while it gets better." : "It answers."}</p>`}
+    ${job.endpoint && html`<div class="note good"><p><${Icon} name="spark" /> The draft answers already: try it while it gets better.</p></div>`}
     ${epochs.length > 1 && html`<${Curve} epochs=${epochs} />`}
     ${job.approval?.state === "waiting" && html`<${Approval} project=${project} job=${job} again=${again} />`}
     <${Problem} error=${problem} />

@@ -19,6 +19,8 @@ export function Webcam({ label, onShot, onClose }) {
     if (event.type === "keydown" && (event.repeat || ![" ", "Enter"].includes(event.key))) return;
     event.preventDefault();
     if (timer.current) return;
+    // The page may grow meanwhile and the button move from under the pointer.
+    if (event.pointerId !== undefined) event.currentTarget.setPointerCapture(event.pointerId);
     shoot();
     timer.current = setInterval(shoot, EVERY_MS);
   };
@@ -30,7 +32,7 @@ export function Webcam({ label, onShot, onClose }) {
   return html`<div class="webcam">
     ${problem ? html`<p class="note bad" role="alert">${problem}</p>` : html`<video ref=${video} autoplay playsinline muted></video>`}
     <div class="actions">
-      ${!problem && html`<button class="primary" onPointerDown=${begin} onPointerUp=${end} onPointerLeave=${end} onPointerCancel=${end}
+      ${!problem && html`<button class="primary" onPointerDown=${begin} onPointerUp=${end} onPointerCancel=${end}
         onKeyDown=${begin} onKeyUp=${end} onBlur=${end} aria-label=${`Hold to record pictures of ${label}`}>Hold to record</button>
       <span class="dim" aria-live="polite">${count ? `${count} taken` : "move and turn it while you hold"}</span>`}
       <button class="quiet small" onClick=${onClose}><${Icon} name="close" />Close camera</button>

@@ -93,6 +93,7 @@ def test_everything_is_reached_by_the_keyboard(visit: Visit) -> None:
     expect(page.get_by_role("article", name="Class First")).to_be_visible()
     page.get_by_role("link", name="Endpoint").focus()
     page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_be_focused()  # where the new part begins
     delete = page.get_by_role("button", name="Delete project")
     delete.focus()
     page.keyboard.press("Enter")

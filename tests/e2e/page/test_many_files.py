@@ -48,7 +48,7 @@ def test_a_thousand_pictures_do_not_freeze_the_page(visit: Visit, thousand: Path
     create(page, "many")
     page.evaluate(WATCH)
     page.locator(".bulk input[webkitdirectory]").set_input_files(thousand)
-    expect(page.locator(".sending")).to_contain_text("of 1,000")
+    expect(page.locator("div.sending")).to_contain_text("of 1,000")
     # It answers meanwhile: another part opens, and the upload goes on behind it.
     page.get_by_role("link", name="Endpoint").click()
     expect(page.get_by_role("heading", name="No endpoint yet")).to_be_visible()
@@ -56,7 +56,7 @@ def test_a_thousand_pictures_do_not_freeze_the_page(visit: Visit, thousand: Path
     for name in ("class 0", "class 1"):
         card = page.get_by_role("article", name=f"Class {name}")
         expect(card.locator(".count")).to_have_text("500 pictures", timeout=180_000)
-    expect(page.locator(".sending")).to_have_count(0, timeout=180_000)
+    expect(page.locator("div.sending")).to_have_count(0, timeout=180_000)
     assert stored_of(page) == {"class 0": 500, "class 1": 500}
     assert page.evaluate("window.longest") < LONGEST_STOP_MS
     assert page.locator(".thumb").count() <= 48  # however many there are

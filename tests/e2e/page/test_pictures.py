@@ -120,7 +120,7 @@ def test_pictures_move_between_classes_in_the_gallery(visit: Visit, tmp_path: Pa
     card = page.get_by_role("article", name="Class 1")
     card.locator("input[type=file]").set_input_files(draw(tmp_path, 30, "disc", seed=3))
     expect(card).to_contain_text("30 pictures")
-    card.get_by_role("button", name="all 30").click()
+    card.get_by_role("button", name="All 30 pictures").click()
     gallery = page.get_by_role("dialog")
     expect(gallery.locator(".gallery button")).to_have_count(30)
     for index in range(3):
@@ -138,7 +138,7 @@ def test_a_camera_records_as_long_as_the_button_is_held(visit: Visit) -> None:
     card = page.get_by_role("article", name="Class 1")
     card.get_by_role("button", name="Webcam").click()
     button = card.get_by_role("button", name="Hold to record")
-    page.wait_for_function("document.querySelector('video')?.videoWidth > 0")
+    expect(card.locator("video")).not_to_have_js_property("videoWidth", 0)
     button.hover()
     page.mouse.down()
     expect(card.locator(".webcam")).to_contain_text("8 taken")
