@@ -150,7 +150,7 @@ def announce_table(project: Project, data: bytes, upload: str = "t1", **more: An
 def test_the_columns_of_a_table_are_told_for_confirmation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(orchestrator, "start_pipeline", lambda *_: "run-1")
     project = Project("ann", "table")
-    announce_table(project, b"Message;Kind\nhello, you;ham\nwin, now;spam\nnow;ham\n")
+    announce_table(project, b"Message;Kind\n" + rows({"ham": 100, "spam": 100}, ";"))
     answer = start(project, upload="t1")
     assert answer["job"]["kind"] == "text"
     assert answer["job"]["model"] == "minilm_l6"
@@ -164,6 +164,36 @@ def test_the_columns_of_a_table_are_told_for_confirmation(monkeypatch: pytest.Mo
         "header": True,
         "encoding": "utf-8",
     }
+
+
+def rows(counts: dict[str, int], delimiter: str = ",") -> bytes:
+    """So many different texts of each label."""
+    lines = [f"text {n}{delimiter}{name}" for name, count in counts.items() for n in range(count)]
+    return "\n".join([*lines, ""]).encode()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (rows({"ham": 100, "spam": 97}), ["class 'spam' needs 3 more rows (100 needed, 97 diff"]),
+        (rows({"ham": 99, "spam": 2}), ["class 'ham' needs 1 more row ", "class 'spam' needs 98"]),
+        (rows({"ham": 100}) + rows({"spam": 1}) * 100, ["class 'spam' needs 99 more rows"]),
+    ],
+)
+def test_a_small_table_is_counted_before_anything_starts(data: bytes, said: list[str]) -> None:
+    project = Project("ann", f"few-{len(data)}")
+    announce_table(project, b"text,label\n" + data)
+    answer = start(project, upload="t1")
+    assert answer["http_status"] == 422
+    details = answer["error"]["details"]
+    assert all(line.startswith(begin) for line, begin in zip(details, said, strict=True)), details
+    assert "min_per_class" in answer["error"]["fix"]
+
+
+def test_one_label_alone_is_nothing_to_learn() -> None:
+    project = Project("ann", "alone")
+    announce_table(project, b"text,label\n" + rows({"ham": 200}))
+    assert "at least 2 different labels" in start(project, upload="t1")["error"]["message"]
 
 
 @pytest.mark.parametrize(

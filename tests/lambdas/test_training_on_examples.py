@@ -188,7 +188,8 @@ def test_what_is_wrong_with_the_request_is_no_answer_of_a_check() -> None:
 
 def test_feedback_on_texts_is_checked_without_being_stored(started: list[str]) -> None:
     project = Project("ann", "texts-checked")
-    announce_table(project, b"text,label\nhello,ham\nwin,spam\n", upload="examples")
+    rows = "".join(f"hello {n},ham\nwin {n},spam\n" for n in range(100))
+    announce_table(project, f"text,label\n{rows}".encode(), upload="examples")
     environment.state().update_project(project, last_upload="examples")
     log = FeedbackLog(environment.state(), project)
     log.put(Feedback(hashlib.sha256(b"win").hexdigest(), "ham", 3, text="win"), 10, 1_000)
