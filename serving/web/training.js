@@ -87,7 +87,7 @@ function Why({ check, isUploading, collection, project, options, setOptions }) {
   if (check.isEmpty) {
     const { min_per_class: least, min_rows_per_class: rows } = project.limits;
     return html`<p>${project.kind === "text"
-      ? `Add a table with texts and labels first: at least ${rows} rows for each class, or fewer with “few examples” below.`
+      ? `Add a table with texts and labels first: at least ${rows} rows for each class, or fewer with a smaller number under Advanced.`
       : `Add pictures first: at least ${least} for each class.`}</p>`;
   }
   if (!check.can_train) {
