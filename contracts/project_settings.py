@@ -107,6 +107,7 @@ PARSERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "retrain": _retraining,  # after so many new examples, on drift, and every so many days
     "log_requests": _share,  # whether what is asked of the endpoint is kept for a while
     "endpoint_auth": _endpoint_auth,  # what opens the endpoint
+    "fetch_urls": _switch,  # whether the endpoint fetches pictures from public addresses
     "requests_per_minute": _rate,  # that one key may make; null: the system's
     **{name: _number(*bounds) for name, bounds in NUMBERS.items()},
 }
@@ -115,6 +116,7 @@ DEFAULTS: Final[Mapping[str, Any]] = {
     "retrain": NO_RETRAINING,
     "log_requests": False,
     "endpoint_auth": "key",
+    "fetch_urls": False,
     "requests_per_minute": None,
     "canary_share": 0.0,
     "canary_seconds": 300.0,

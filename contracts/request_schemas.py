@@ -105,6 +105,7 @@ def settings() -> dict[str, Schema]:
         "approval": schema.truth("Whether a person confirms before a better model is released."),
         "retrain": _retraining(),
         "endpoint_auth": schema.one_of(ENDPOINT_AUTHS, "A key, or a signature by AWS credentials."),
+        "fetch_urls": schema.truth("Whether the endpoint may be asked about a public address."),
         "requests_per_minute": schema.maybe(rate),
         "log_requests": kept,
     }

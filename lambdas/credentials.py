@@ -42,10 +42,20 @@ class Credentials:
         """How many keys open the endpoint."""
         return len((self._table.get(_key(project)) or {}).get("hashes", ()))
 
-    def set_access(self, project: Project, auth: str, requests_per_minute: int | None) -> None:
-        """What opens the endpoint, and how often one caller may ask; None: as the stack says."""
+    def set_access(
+        self,
+        project: Project,
+        auth: str,
+        requests_per_minute: int | None,
+        *,
+        fetches_urls: bool = False,
+    ) -> None:
+        """What opens the endpoint, and how often one caller may ask; None: as the stack says.
+
+        `fetches_urls` is whether it may be asked about a picture's address.
+        """
         changes = {"endpoint_auth": auth, "requests_per_minute": requests_per_minute or 0}
-        self._assign(project, changes)
+        self._assign(project, changes | {"fetch_urls": fetches_urls})
 
     def _assign(
         self, project: Project, changes: dict[str, Any], guard: Guard | None = None

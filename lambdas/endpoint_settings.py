@@ -9,7 +9,7 @@ from lambdas.state import ProjectRecord, State
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
-ENDPOINT_SETTINGS: Final = frozenset({"endpoint_auth", "requests_per_minute"})
+ENDPOINT_SETTINGS: Final = frozenset({"endpoint_auth", "fetch_urls", "requests_per_minute"})
 _AUTH_TYPES: Final = {"key": "NONE", "iam": "AWS_IAM"}
 
 
@@ -25,8 +25,12 @@ def follow_record(functions: "LambdaClient", state: State, stack: str, project: 
     at the same moment one of them sees what the other has done.
     """
     record = state.project(project)
-    limit = record.setting("requests_per_minute")
-    state.set_access(project, record.setting("endpoint_auth"), limit)
+    state.set_access(
+        project,
+        record.setting("endpoint_auth"),
+        record.setting("requests_per_minute"),
+        fetches_urls=record.setting("fetch_urls"),
+    )
     try:
         functions.update_function_url_config(
             FunctionName=project.function_name(stack), Qualifier=LIVE, AuthType=auth_type(record)

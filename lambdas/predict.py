@@ -10,7 +10,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from contracts.errors import ExemplarError, InvalidRequest, LimitExceeded, NotFound
+from contracts.errors import (
+    ExemplarError,
+    InvalidRequest,
+    LimitExceeded,
+    NotFound,
+    Unavailable,
+)
 from contracts.http_event import part_of
 from contracts.identity import Project
 from contracts.keys import ProjectKeys, expiry_tag
@@ -80,6 +86,17 @@ def _keys_item() -> dict[str, Any]:
     item: dict[str, Any] = dict(answer.get("Item", {}))
     request_log().learn(float(item.get("log_share", {}).get("N", 0)))
     return item
+
+
+def may_fetch() -> bool:
+    """Whether the owner lets it fetch pictures; looked up for such a request only."""
+    try:
+        item = _keys_item()
+    except Exception as error:
+        raise Unavailable(
+            "whether addresses may be fetched cannot be looked up", fix="try again soon"
+        ) from error
+    return bool(item.get("fetch_urls", {}).get("BOOL", False))
 
 
 @cache
@@ -156,7 +173,7 @@ def _answer(event: Mapping[str, Any], kept_as: str) -> dict[str, Any]:
         raise NotFound("there is nothing here", fix="POST an example to /")
     if "requestContext" in event:
         admit(event, key_check(), rate_limit)
-    question = question_of(event, predictor().card.kind)
+    question = question_of(event, predictor().card.kind, may_fetch)
     answers: list[dict[str, Any]] = [
         {"label": prediction.label, "probabilities": prediction.probabilities}
         for prediction in predictor().answers(question.examples)

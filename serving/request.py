@@ -2,8 +2,7 @@
 
 import base64
 import binascii
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -29,12 +28,19 @@ class Question:
     explained: str | None = None  # a class to be explained; empty is the answered one
 
 
-def question_of(event: Mapping[str, Any], kind: Kind) -> Question:
+MayFetch = Callable[[], bool]
+
+
+def question_of(
+    event: Mapping[str, Any], kind: Kind, may_fetch: MayFetch = lambda: False
+) -> Question:
     """Return what a function URL event, or a direct call's document, asks about.
+
+    `may_fetch` says whether pictures may be fetched from addresses.
 
     Raises `InvalidRequest`, or `LimitExceeded` for what is too large.
     """
-    question, fields = _texts_of(event) if kind is Kind.TEXT else _picture_of(event)
+    question, fields = _texts_of(event) if kind is Kind.TEXT else _picture_of(event, may_fetch)
     query = part_of(event, "queryStringParameters")
     _explained(query)  # a wrong one is told, also where the document says otherwise
     explained = _explained(query | fields)
@@ -102,9 +108,9 @@ def _checked_text(text: Any) -> str:
     return text
 
 
-def _picture_of(event: Mapping[str, Any]) -> _Asked:
+def _picture_of(event: Mapping[str, Any], may_fetch: MayFetch) -> _Asked:
     if "requestContext" not in event:
-        return Question((_from_document(dict(event)),)), dict(event)
+        return Question((_from_document(dict(event), may_fetch),)), dict(event)
     body = _body(event)
     content_type = header_of(event, "content-type")
     kind = content_type.partition(";")[0].strip().lower()
@@ -112,7 +118,7 @@ def _picture_of(event: Mapping[str, Any]) -> _Asked:
         raise InvalidRequest("the request has no body", fix=_FIX)
     if kind == "application/json":
         document = _object(body, _FIX)
-        return Question((_from_document(document),)), document
+        return Question((_from_document(document, may_fetch),)), document
     if kind == "multipart/form-data":
         return Question((_from_form(body, content_type),)), {}
     return Question((_checked(body),)), {}
@@ -135,11 +141,11 @@ def _object(body: bytes, fix: str) -> dict[str, Any]:
     return document
 
 
-def _from_document(document: dict[str, Any]) -> bytes:
+def _from_document(document: dict[str, Any], may_fetch: MayFetch) -> bytes:
     if "text" in document:
         raise InvalidRequest("this project's endpoint takes pictures, not text", fix=_FIX)
     if "url" in document:
-        return _from_url(document["url"])
+        return _from_url(document["url"], may_fetch)
     encoded = document.get("image_base64")
     if not isinstance(encoded, str) or not encoded:
         raise InvalidRequest("the JSON holds no 'image_base64'", fix=_FIX)
@@ -148,9 +154,12 @@ def _from_document(document: dict[str, Any]) -> bytes:
     return _checked(_decoded(encoded))
 
 
-def _from_url(url: object) -> bytes:
-    if os.environ.get("EXEMPLAR_ALLOW_URL") != "1":
-        raise InvalidRequest("this endpoint does not fetch pictures from addresses", fix=_FIX)
+def _from_url(url: object, may_fetch: MayFetch) -> bytes:
+    if not may_fetch():
+        raise InvalidRequest(
+            "this endpoint does not fetch pictures from addresses",
+            fix="send the picture itself; the project's owner can set fetch_urls to true",
+        )
     from serving.fetch import fetch  # TLS costs 30 ms to import, and few endpoints allow it
 
     return fetch(url, MAX_PICTURE_BYTES)

@@ -142,6 +142,8 @@ function Settings({ project, again, account }) {
       Ask me before a better model is released</label>
     <label class="check"><input type="checkbox" checked=${Boolean(settings.log_requests)} onChange=${(event) => set({ log_requests: event.target.checked })} />
       Keep requests for a while, to learn from them and to try new models on them</label>
+    ${project.kind === "image" && html`<label class="check"><input type="checkbox" checked=${settings.fetch_urls} onChange=${(event) => set({ fetch_urls: event.target.checked })} />
+      Answer about pictures at public https addresses</label>`}
     <label class="field">Train again by itself after so many new examples (0: never)
       <input type="number" min="0" max="100000" value=${settings.retrain.after_new_examples || 0}
         onChange=${(event) => set({ retrain: { ...settings.retrain, after_new_examples: event.target.valueAsNumber || 0 } })} /></label>

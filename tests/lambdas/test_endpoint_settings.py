@@ -68,6 +68,16 @@ def test_the_url_follows_at_once_and_keys_stay(call: Any, project: Project) -> N
     assert access(project) == EndpointAccess(keys)
 
 
+def test_fetching_follows_and_other_settings_leave_it(call: Any, project: Project) -> None:
+    path = f"/v1/projects/{project.name}"
+    assert call("PATCH", path, {"fetch_urls": True})[0] == 200
+    assert call("PATCH", path, {"requests_per_minute": 7})[1]["settings"]["fetch_urls"] is True
+    key = {"pk": {"S": f"PROJECT#{project.slug}"}, "sk": {"S": "KEYS"}}
+    table = environment.state().table
+    item = table._client.get_item(TableName=table._name, Key=key)["Item"]
+    assert item["fetch_urls"] == {"BOOL": True}
+
+
 def test_a_new_key_leaves_the_settings(call: Any, project: Project) -> None:
     path = f"/v1/projects/{project.name}"
     call("PATCH", path, {"endpoint_auth": "iam", "requests_per_minute": 5})

@@ -328,6 +328,8 @@ PICTURE = {
             {"log_requests": 2},
             {"endpoint_auth": "iam"},
             {"endpoint_auth": "none"},
+            {"fetch_urls": True},
+            {"fetch_urls": "yes"},
             {"requests_per_minute": None},
             {"requests_per_minute": 0},
             {"retrain": {}},

@@ -170,3 +170,27 @@ def test_a_minute_is_forgotten_an_hour_later(ask: Ask, state: State) -> None:
     assert item is not None
     assert (item["requests"], item["expires_at"]) == (1, 4_000 * 60 + 3_600)
     assert KEY not in str(item)
+
+
+def test_addresses_are_fetched_where_the_owner_lets_them(ask: Ask, state: State) -> None:
+    """What is inside of this network stays out of reach all the same."""
+    question = {"url": "https://127.0.0.1/cat.jpg"}
+    status, refused, _ = ask(question, x_api_key=KEY)
+    assert status == 400
+    assert "does not fetch" in refused["error"]["message"]
+    assert "fetch_urls" in refused["error"]["fix"]
+    state.set_access(PROJECT, "key", None, fetches_urls=True)
+    status, refused, _ = ask(question, x_api_key=KEY)  # at once, by the same container
+    assert status == 400
+    assert "no public server" in refused["error"]["message"]
+
+
+def test_a_fetched_picture_is_answered(
+    ask: Ask, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a network of its own the test stands in for the other server."""
+    state.set_access(PROJECT, "key", None, fetches_urls=True)
+    monkeypatch.setattr("serving.fetch._public_address", lambda *_: "192.0.2.1")
+    monkeypatch.setattr("serving.fetch._get", lambda *_: base64.b64decode(picture()))
+    status, found, _ = ask({"url": "https://pictures.example/cat.png"}, x_api_key=KEY)
+    assert (status, found["label"]) == (200, ask({}, x_api_key=KEY)[1]["label"])
