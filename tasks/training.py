@@ -85,6 +85,9 @@ def train_model(
         join_training(recipe, data, weights_path, folder, hardware, resume_from=resume_from)
         return ""
     run_id = registry.run_of_training(project, training)
+    progress.record(
+        **{"metrics.mlflow": {"experiment": registry.experiment_id(project), "run": run_id}}
+    )
     if tune:
         from tasks.tuning import Search, tuned_recipe  # Optuna is not needed by most trainings
 

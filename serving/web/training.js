@@ -34,7 +34,7 @@ export function Training({ project, job, isRunning, again, collection, isUploadi
     ${isRunning
       ? html`<${Run} project=${project} job=${job} again=${again} account=${account} />`
       : html`
-          ${job && html`<${Outcome} project=${project} job=${job} />`}
+          ${job && html`<${Outcome} project=${project} job=${job} account=${account} />`}
           <button class="primary large" disabled=${!isReady} onClick=${start} aria-describedby="train-why">
             ${isAsked ? "Starting …" : project.model_version || job ? "Train again" : "Train"}</button>
           <div id="train-why" class="why" aria-live="polite"><${Why} check=${check} isUploading=${isUploading} collection=${collection} project=${project}
@@ -161,9 +161,10 @@ function Run({ project, job, again, account }) {
 
 function RunLinks({ job, account }) {
   const links = account?.links || {};
+  const run = job.metrics.mlflow;
   return html`<span class="links">
     ${links.prefect && job.flow_run_id && html`<a href=${`${links.prefect}/runs/flow-run/${encodeURIComponent(job.flow_run_id)}`} target="_blank" rel="noopener noreferrer">Run in Prefect</a>`}
-    ${links.mlflow && html`<a href=${links.mlflow} target="_blank" rel="noopener noreferrer">MLflow</a>`}
+    ${links.mlflow && run && html`<a href=${`${links.mlflow}/#/experiments/${encodeURIComponent(run.experiment)}/runs/${encodeURIComponent(run.run)}`} target="_blank" rel="noopener noreferrer">Run in MLflow</a>`}
   </span>`;
 }
 
@@ -197,7 +198,7 @@ function Approval({ project, job, again }) {
   </div>`;
 }
 
-function Outcome({ project, job }) {
+function Outcome({ project, job, account }) {
   if (!isFinal(job)) return null;
   if (job.state === "failed") {
     return html`<div class="note bad" role="alert">
@@ -205,6 +206,7 @@ function Outcome({ project, job }) {
       ${job.failure.details?.length > 0 && html`<ul>${job.failure.details.slice(0, 10).map((line) => html`<li>${sentence(line)}</li>`)}</ul>`}
       ${job.failure.fix && html`<p>What helps: ${job.failure.fix}.</p>`}
       ${project.model_version && html`<p class="dim">What was live before goes on answering.</p>`}
+      <${RunLinks} job=${job} account=${account} />
     </div>`;
   }
   if (job.state === "cancelled") return html`<p class="note">The last training was cancelled${project.model_version ? "; what was live stays so" : ""}.</p>`;
@@ -217,6 +219,8 @@ function Outcome({ project, job }) {
     <p class="dim">It took ${duration(seconds)}${job.dollars ? ` and ${money(job.dollars)}` : ""}${job.draft_seconds ? `; the first answer came after ${duration(job.draft_seconds)}` : ""}.</p>
     ${job.decision?.reason && html`<details><summary>How that was decided</summary><p class="dim">${sentence(job.decision.reason)}</p></details>`}
     <p><a href=${`#/${project.project}/details`}>See how good it is</a></p>
+    <details><summary>For engineers</summary><p class="dim">Model <code>${job.model}</code>, recipe <code>${job.recipe.slice(0, 200)}</code>, version <code>${job.model_version}</code></p>
+      <${RunLinks} job=${job} account=${account} /></details>
   </div>`;
 }
 

@@ -200,3 +200,36 @@ def test_what_is_no_picture_is_named_with_its_reason(visit: Visit, tmp_path: Pat
     expect(reasons).to_contain_text("page.jpg: this is no picture")
     expect(reasons).to_contain_text("empty.png: the file is empty")
     expect(reasons).to_contain_text("cut.png: the picture is damaged or cut off")
+
+
+DROP = """async ([target, files]) => {
+  const transfer = new DataTransfer();
+  for (const { name, bytes } of files) {
+    transfer.items.add(new File([new Uint8Array(bytes)], name, { type: "image/png" }));
+  }
+  const options = { dataTransfer: transfer, bubbles: true, cancelable: true };
+  for (const kind of ["dragover", "drop"]) target.dispatchEvent(new DragEvent(kind, options));
+}"""
+PASTE = """async ({ name, bytes }) => {
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([new Uint8Array(bytes)], name, { type: "image/png" }));
+  const options = { clipboardData: transfer, bubbles: true, cancelable: true };
+  document.body.dispatchEvent(new ClipboardEvent("paste", options));
+}"""
+
+
+def test_pictures_are_dropped_on_a_class_and_pasted_into_the_one_used_last(
+    visit: Visit, tmp_path: Path
+) -> None:
+    page = visit().open()
+    create(page, "dropped")
+    first, second, third = (
+        {"name": path.name, "bytes": list(path.read_bytes())}
+        for path in draw(tmp_path, 3, "disc", seed=21)
+    )
+    card = page.get_by_role("article", name="Class 2")
+    page.evaluate(DROP, [card.element_handle(), [first, second]])
+    expect(card).to_contain_text("2 pictures")
+    page.evaluate(PASTE, third)
+    expect(card).to_contain_text("3 pictures")
+    expect(page.get_by_role("article", name="Class 1")).to_contain_text("0 pictures")
