@@ -103,7 +103,7 @@ function Confirm({ title, text, action, typed, answer }) {
       if (isReady) answer(true);
     }}>
       <p>${text}</p>
-      ${typed && html`<label class="field">Type <code>${typed}</code> to confirm
+      ${typed && html`<label class="field"><span>Type <code>${typed}</code> to confirm</span>
         <input value=${given} onInput=${(e) => setGiven(e.target.value)} autocomplete="off" spellcheck=${false} /></label>`}
       <div class="actions">
         <button type="button" class="quiet" onClick=${() => answer(false)}>Keep it</button>

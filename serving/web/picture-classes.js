@@ -18,6 +18,7 @@ export function PictureClasses({ project, collection, error, look, uploads, queu
     async (change) => {
       try {
         await call("PATCH", projectPath(project.project, "examples"), change);
+        if (change.rename) uploads.rename(change.rename.class, change.rename.to);
         setProblem(null);
         return true;
       } catch (found) {
@@ -142,7 +143,7 @@ function ClassCard({ name, index, project, count, uploads, queue, collection, ed
   const [isOpen, setOpen] = useState(false);
   const files = useFiles(project.project, name, collection, count);
   const local = useMemo(
-    () => uploads.items.filter((item) => item.className === name && item.thumbUrl),
+    () => [...new Map(uploads.items.filter((item) => item.className === name && item.thumbUrl).map((item) => [item.sha256, item])).values()],
     [queue, name, uploads.items.length],
   );
   const onTheWay = uploads.isBusy ? local.filter((item) => item.state !== "failed").length : 0;

@@ -70,6 +70,12 @@ class Uploads extends EventTarget {
     this.pump();
   }
 
+  // What has not been announced yet follows its class.
+  rename(before, after) {
+    for (const item of this.items) if (item.className === before) item.className = after;
+    this.changed();
+  }
+
   forget(isMine) {
     const goes = (item) => isMine(item) && (item.state === "failed" || item.state === "done");
     for (const item of this.items) {
@@ -103,7 +109,8 @@ class Uploads extends EventTarget {
       const key = `${item.className}\n${found.sha256}`;
       const twin = this.seen.get(key);
       Object.assign(item, found);
-      if (twin && twin !== item && twin.state !== "failed") {
+      // One that is stored is announced again, which costs little: another tab may have taken it out.
+      if (twin && twin !== item && ["ready", "sending"].includes(twin.state)) {
         item.state = "done";
         item.isTwin = true;
         item.blob = null;
