@@ -147,6 +147,9 @@ def training() -> Schema:
         "name": schema.text(),
         "class": schema.maybe(schema.text()),
         "columns": schema.record("Columns", columns),
+        "labels": schema.maybe(
+            schema.by_name(_count(), "Different texts of each, where the table is small.")
+        ),
     }
     feedback = {"examples": _count(), "new": _count(), "left_out": _count()}
     fields = {

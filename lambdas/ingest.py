@@ -19,7 +19,7 @@ from lambdas.feedback import FeedbackLog
 from lambdas.feedback_upload import keep
 from lambdas.readiness import readiness
 from lambdas.state import ProjectRecord
-from lambdas.training_data import checked_tables, estimate_of, training_data, wanted
+from lambdas.training_data import check_counts, estimate_of, read_tables, training_data, wanted
 
 log = logging.getLogger(__name__)
 log.setLevel(logging.INFO)
@@ -74,7 +74,8 @@ def start(project: Project, request: TrainRequest, *, is_as_before: bool = False
         return Started(job)
     environment.stored_bytes(project.user).check(project)
     data = training_data(about)
-    tables = checked_tables(about, data)
+    tables = read_tables(about, data)
+    check_counts(about, data, tables)
     if data.upload != request.upload:
         keep(s3, bucket, project, data)
     chosen = replace(request, upload=data.upload)
@@ -95,7 +96,7 @@ def start(project: Project, request: TrainRequest, *, is_as_before: bool = False
         job = replace(job, flow_run_id=run_id)
     if data.last:
         FeedbackLog(state, project).mark_learnt(data.last)
-    return Started(job, tables, data.as_dict() if data.examples or data.left_out else {})
+    return Started(job, tables.found, data.as_dict() if data.examples or data.left_out else {})
 
 
 def _job_for(record: ProjectRecord, request: TrainRequest, expected: Estimate) -> Job:

@@ -11,9 +11,10 @@ from lambdas import environment
 from lambdas.attempts import attempt, running
 from lambdas.training_data import (
     Wanted,
-    checked_tables,
+    check_counts,
     estimate_of,
     examples_of,
+    read_tables,
     training_data,
     wanted,
 )
@@ -49,7 +50,9 @@ def _look(about: Wanted, found: dict[str, Any]) -> None:
     found["examples"] = examples_of(data.files)
     found["feedback"] = data.as_dict()
     found["estimate"] = estimate_of(request, data.files).as_dict()
-    found["tables"] = checked_tables(about, data)
+    tables = read_tables(about, data)
+    found["tables"] = tables.found
+    check_counts(about, data, tables)
     job_id, job = attempt(about.record, replace(request, upload=data.upload))
     if job is None:
         environment.quotas(project.user).foresee_training(project, job_id)

@@ -13,6 +13,7 @@ from contracts.tables import Columns, read_rows
 Texts = dict[str, set[int]]  # hashes of the different texts, by label
 
 _DETAILS = 50
+_SHOWN = 100
 
 
 def texts_of(file: AnnouncedFile, data: bytes, columns: Columns) -> Texts:
@@ -26,6 +27,12 @@ def texts_of(file: AnnouncedFile, data: bytes, columns: Columns) -> Texts:
         if label and row.text and not row.problem:
             found[label].add(hash(row.text))
     return found
+
+
+def counts_of(texts: Texts) -> dict[str, int]:
+    """How many different texts each label has, of the hundred most frequent."""
+    counts = sorted(((label, len(found)) for label, found in texts.items()), key=lambda c: -c[1])
+    return dict(counts[:_SHOWN])
 
 
 def check_row_counts(tables: Iterable[Texts], limits: Limits) -> None:

@@ -26,7 +26,7 @@ from lambdas import environment, uploads
 from lambdas.collection import unchanged
 from lambdas.feedback import FeedbackLog
 from lambdas.feedback_upload import FeedbackUpload, with_feedback
-from lambdas.row_counts import Texts, check_row_counts, texts_of
+from lambdas.row_counts import Texts, check_row_counts, counts_of, texts_of
 from lambdas.state import ProjectRecord
 
 _ROW_BYTES = 100
@@ -103,13 +103,32 @@ def training_data(about: Wanted) -> FeedbackUpload:
     )
 
 
-def checked_tables(about: Wanted, data: FeedbackUpload) -> list[dict[str, Any]]:
-    """How each table of text is read. Raises `DataProblem` for what cannot be learnt from."""
-    record = about.record
-    if record.kind is Kind.TEXT:
-        return _read_beginnings(record.project, data, about.limits)
-    check_class_counts(data.files, record.classes, about.limits)
-    return []
+@dataclass(frozen=True, slots=True)
+class ReadTables:
+    """How each table of text is read; of pictures there are none."""
+
+    found: list[dict[str, Any]] = field(default_factory=list)  # for the API's answer
+    texts: list[Texts] | None = None  # of all tables, where all are small
+
+
+def read_tables(about: Wanted, data: FeedbackUpload) -> ReadTables:
+    """Find the columns of each table. Raises `DataProblem` naming what cannot be read."""
+    if about.record.kind is not Kind.TEXT:
+        return ReadTables()
+    tables = _read_beginnings(about.record.project, data)
+    counted = [texts for _, texts in tables if texts is not None]
+    found = [
+        table | {"labels": None if texts is None else counts_of(texts)} for table, texts in tables
+    ]
+    return ReadTables(found, counted if len(counted) == len(tables) else None)
+
+
+def check_counts(about: Wanted, data: FeedbackUpload, tables: ReadTables) -> None:
+    """Raise `DataProblem` where a class has too few examples, as far as can be told here."""
+    if about.record.kind is not Kind.TEXT:
+        check_class_counts(data.files, about.record.classes, about.limits)
+    elif tables.texts is not None:
+        check_row_counts(tables.texts, about.limits)
 
 
 def examples_of(files: list[AnnouncedFile]) -> int:
@@ -130,13 +149,8 @@ def _nothing_there(said: str, record: ProjectRecord, limits: Limits) -> DataProb
 
 
 def _read_beginnings(
-    project: Project, data: FeedbackUpload, limits: Limits
-) -> list[dict[str, Any]]:
-    """Find the columns of each table; raises `DataProblem` naming what cannot be read.
-
-    Where all tables are small enough to be read here as a whole, their rows are counted, too.
-    """
-
+    project: Project, data: FeedbackUpload
+) -> list[tuple[dict[str, Any], Texts | None]]:
     def read(file: AnnouncedFile) -> tuple[dict[str, Any], Texts | None]:
         is_own = file.sha256 == data.table_sha256  # it may not be stored
         sample = data.table[:SAMPLE_BYTES] if is_own else _beginning(project, file)
@@ -146,11 +160,7 @@ def _read_beginnings(
 
     # Each beginning is forgotten by the thread that has read it: thousands would fill the memory.
     with ThreadPoolExecutor(8) as pool:
-        tables = list(pool.map(read, data.files))
-    counted = [texts for _, texts in tables if texts is not None]
-    if len(counted) == len(tables):
-        check_row_counts(counted, limits)
-    return [found for found, _ in tables]
+        return list(pool.map(read, data.files))
 
 
 def _columns(file: AnnouncedFile, sample: bytes) -> tuple[Columns, Texts | None]:

@@ -128,7 +128,7 @@ function Sending({ uploads }) {
   return html`<div class="sending" role="status">
     ${uploads.isBusy && html`<progress max=${all} value=${done + failed.length} aria-label="Upload"></progress>
       <span>${number(done)} of ${number(all)} are stored</span>`}
-    ${failed.length > 0 && html`<details class="failed"><summary>${many(failed.length, "file was", "files were")} not taken</summary>
+    ${failed.length > 0 && html`<details class="failed" open=${failed.length <= 3}><summary>${many(failed.length, "file was", "files were")} not taken</summary>
       <ul>${failed.slice(0, 50).map((item) => html`<li key=${item.id}><strong>${item.name}</strong>: ${item.reason}</li>`)}</ul>
       <div class="actions">
         ${failed.some((item) => !item.isFinal) && html`<button class="small" onClick=${() => uploads.retry()}>Send again</button>`}
@@ -229,7 +229,7 @@ function ClassName({ name, classes, edit }) {
     return undefined;
   };
   return html`<span class="class-name"><span class="dot"></span>
-    <input value=${given} maxlength="64" aria-label="Name of the class" spellcheck=${false}
+    <input value=${given} maxlength="64" title=${name} aria-label="Name of the class" spellcheck=${false}
       onInput=${(event) => setGiven(event.target.value)} onFocus=${(event) => event.target.select()} onBlur=${save}
       onKeyDown=${(event) => {
         if (event.key === "Enter") event.target.blur();

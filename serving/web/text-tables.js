@@ -7,7 +7,7 @@ import { TablePreview, readTable } from "./table-preview.js";
 
 const TABLE = /\.(csv|tsv|txt)$/i;
 
-export function TextTables({ project, collection, error, look, uploads, queue, again }) {
+export function TextTables({ project, collection, error, look, uploads, queue, again, check }) {
   const [waiting, setWaiting] = useState([]);
   const [problem, setProblem] = useState(null);
   const [isOver, setOver] = useState(false);
@@ -59,10 +59,24 @@ export function TextTables({ project, collection, error, look, uploads, queue, a
       onDrop=${() => setWaiting((before) => before.filter((one) => one !== table))} />`)}
     ${files.length > 0 && html`<ul class="tables-list" aria-label="Tables">${files.map((file) => html`<li class="card row" key=${file.sha256 + file.class}>
       <${Icon} name="text" /><div class="grow"><strong class="clip">${file.name}</strong>
-        <span class="dim">${bytes(file.size_bytes)}${file.class ? `, class “${file.class}”` : file.label_column ? `, labels in “${file.label_column}”` : ""}</span></div>
+        <span class="dim">${bytes(file.size_bytes)}${file.class ? `, class “${file.class}”` : file.label_column ? `, labels in “${file.label_column}”` : ""}</span>
+        <${Labels} counts=${labelsOf(check, file)} least=${project.limits.min_rows_per_class} /></div>
       <button class="icon" aria-label=${`Take out ${file.name}`} onClick=${() => remove(file)}><${Icon} name="bin" /></button></li>`)}</ul>`}
     <${TypedRows} project=${project} uploads=${uploads} known=${project.classes} />
     ${dialog}`;
+}
+
+// Of a small table the server says what it holds; of a large one its preview has.
+function labelsOf(check, file) {
+  const tables = check?.tables || [];
+  return tables.find((table) => table.name === file.name && (table.class || "") === (file.class || ""))?.labels;
+}
+
+function Labels({ counts, least }) {
+  if (!counts) return null;
+  const entries = Object.entries(counts);
+  return html`<ul class="label-counts" aria-label="Labels">${entries.slice(0, 12).map(([name, count]) => html`<li class=${`chip ${count < least ? "few" : ""}`} key=${name}>
+    ${name}: ${number(count)}</li>`)}${entries.length > 12 && html`<li class="dim">and ${entries.length - 12} more</li>`}</ul>`;
 }
 
 function Failed({ uploads }) {

@@ -4,7 +4,7 @@ import { call, projectPath } from "./api.js";
 import { html, useCallback, useEffect, useState } from "./elements.js";
 import { PictureClasses } from "./picture-classes.js";
 import { TextTables } from "./text-tables.js";
-import { Training } from "./training.js";
+import { Training, useCheck } from "./training.js";
 import { TryIt } from "./try-it.js";
 import { uploadsOf } from "./uploads.js";
 
@@ -12,14 +12,17 @@ export function TrainPart({ project, job, isRunning, again, account }) {
   const uploads = uploadsOf(project.project);
   const queue = useQueue(uploads);
   const [collection, error, look] = useCollection(project.project, uploads);
+  const [options, setOptions] = useState({});
+  const isWaiting = uploads.isBusy || isRunning;
+  const [check, problem] = useCheck(project, collection, options, isWaiting, job?.state);
   const Examples = project.kind === "text" ? TextTables : PictureClasses;
   return html`<div class="train-part">
     <section class="examples" aria-label="Examples">
-      <${Examples} project=${project} collection=${collection} error=${error} look=${look} uploads=${uploads} queue=${queue} again=${again} />
+      <${Examples} project=${project} collection=${collection} error=${error} look=${look} uploads=${uploads} queue=${queue} again=${again} check=${check} />
     </section>
     <div class="beside">
       <${Training} project=${project} job=${job} isRunning=${isRunning} again=${again} collection=${collection}
-        isUploading=${uploads.isBusy} queue=${queue} account=${account} />
+        isUploading=${uploads.isBusy} account=${account} check=${check} error=${problem} options=${options} setOptions=${setOptions} />
       ${project.model_version && html`<${TryIt} project=${project} isSmall=${true} />`}
     </div>
   </div>`;

@@ -8,9 +8,7 @@ import { UPLOAD } from "./uploads.js";
 
 const SETTLE_MS = 400;
 
-export function Training({ project, job, isRunning, again, collection, isUploading, queue, account }) {
-  const [options, setOptions] = useState({});
-  const [check, error] = useCheck(project, collection, options, isUploading || isRunning, queue, job?.state);
+export function Training({ project, job, isRunning, again, collection, isUploading, account, check, error, options, setOptions }) {
   const [problem, setProblem] = useState(null);
   const [isAsked, setAsked] = useState(false);
   const start = async () => {
@@ -50,7 +48,7 @@ function requested(collection, options) {
 }
 
 // Asked again whenever the examples have changed and nothing is on its way.
-function useCheck(project, collection, options, isWaiting, queue, state) {
+export function useCheck(project, collection, options, isWaiting, state) {
   const [found, setFound] = useState(null);
   const [error, setError] = useState(null);
   const stamp = JSON.stringify([collection?.upload, collection?.classes, collection?.missing_total, options, project.classes, isWaiting, state]);

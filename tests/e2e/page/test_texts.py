@@ -78,6 +78,7 @@ def test_rows_that_are_typed_become_a_table(visit: Visit) -> None:
     expect(page.locator(".typed")).to_contain_text("good: 2 · bad: 2")
     page.get_by_role("button", name="Save 4 rows").click()
     expect(page.get_by_role("list", name="Tables")).to_contain_text("typed-")
+    expect(page.get_by_role("list", name="Labels")).to_contain_text("good: 2")
     expect(page.locator("#train-why")).to_contain_text("needs")
     expect(page.get_by_role("button", name="Train", exact=True)).to_be_disabled()
     page.get_by_role("button", name="Take out typed-").click()
