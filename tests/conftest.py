@@ -9,12 +9,17 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
+from hypothesis import settings as hypothesis_settings
 
 from tasks import clients
 from tasks.settings import settings
 from tests import emulator_process
 
 DUMMY = "test"
+
+# How long an example takes depends on what else the machine does.
+hypothesis_settings.register_profile("untimed", deadline=None)
+hypothesis_settings.load_profile("untimed")
 
 
 @dataclass(frozen=True)
