@@ -24,7 +24,7 @@ check: setup
 	$(BIN)/hadolint serving/Dockerfile
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m tests.side_by_side
 
 demo: setup
 	$(BIN)/exemplar demo
