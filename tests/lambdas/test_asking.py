@@ -21,7 +21,7 @@ from contracts.identity import Project
 from lambdas import asking, environment
 from lambdas.asking import MAX_QUESTION_BYTES, ask
 
-FUNCTION, PROJECT = "exemplar-infer_ann_cats", Project("ann", "asked")
+FUNCTION, PROJECT = "exemplar-infer_ann_cats", Project("ann", "questioned")
 
 
 class Behind:
