@@ -1,9 +1,11 @@
 // The endpoint: its address and key, snippets to paste, how much it is used, the model, and the end.
 
-import { call, pause, projectPath } from "./api.js";
-import { CopyButton, Icon, Problem, html, many, number, useConfirm, useEffect, usePolled, useRef, useState, when } from "./elements.js";
+import { call, projectPath } from "./api.js";
+import { Deletion } from "./deletion.js";
+import { CopyButton, Icon, Problem, html, useConfirm, useRef, useState } from "./elements.js";
 import { forgetKey, keepKey, keptKey } from "./kept-key.js";
 import { snippets } from "./snippets.js";
+import { Usage } from "./usage.js";
 
 export function EndpointPart({ project, again, account }) {
   return html`<section class="page endpoint">
@@ -77,34 +79,6 @@ function Snippets({ project }) {
   </section>`;
 }
 
-function Usage({ project }) {
-  const [found, error] = usePolled(() => call("GET", `${projectPath(project.project, "usage")}?days=30`), 20_000, [project.project]);
-  if (!found) return html`<${Problem} error=${error} />`;
-  const { total } = found;
-  const month = found.months.at(-1);
-  const ms = (value) => (value === null || value === undefined ? "–" : `${value.toFixed(value < 10 ? 1 : 0)} ms`);
-  return html`<section class="card" aria-label="Usage">
-    <h2>Last 30 days</h2>
-    <dl class="figures">
-      <div><dt>Requests</dt><dd>${number(total.requests)}</dd></div>
-      <div><dt>Half take at most</dt><dd>${ms(total.p50_ms)}</dd></div>
-      <div><dt>95 of 100 take at most</dt><dd>${ms(total.p95_ms)}</dd></div>
-      <div><dt>Failed</dt><dd>${number(total.failed)}</dd></div>
-      <div><dt>Cost this month</dt><dd>${month ? `$${month.dollars.toFixed(month.dollars < 0.1 ? 4 : 2)}` : "–"}</dd></div>
-    </dl>
-    <${Days} days=${found.days} />
-    <p class="dim">Cost by AWS list prices of ${found.prices_as_of}; on your own computer nothing is billed.</p>
-    ${found.drift && html`<p class=${found.drift.is_drifting ? "note warn" : "dim"}>${found.drift.reason}</p>`}
-  </section>`;
-}
-
-function Days({ days }) {
-  if (days.length < 2) return null;
-  const most = Math.max(1, ...days.map((day) => day.requests));
-  return html`<ul class="days" aria-label="Requests by day">${days.map((day) => html`<li key=${day.day} title=${`${day.day}: ${many(day.requests, "request")}`}>
-    <span style=${{ height: `${(100 * day.requests) / most}%` }}></span><span class="hidden">${day.day}: ${many(day.requests, "request")}</span></li>`)}</ul>`;
-}
-
 function Model({ project }) {
   const [error, setError] = useState(null);
   const download = async () => {
@@ -154,48 +128,4 @@ function Settings({ project, again, account }) {
       ${links.mlflow && html`<a href=${links.mlflow} target="_blank" rel="noopener noreferrer">MLflow: experiments and registry</a>`}</p>`}
     <${Problem} error=${error} />
   </details>`;
-}
-
-function Deletion({ project }) {
-  const [ask, dialog] = useConfirm();
-  const [receipt, setReceipt] = useState(null);
-  const [error, setError] = useState(null);
-  const isOver = useRef(false);
-  useEffect(() => () => {
-    isOver.current = true;
-  }, []);
-  const remove = async () => {
-    const text = "Its examples, models, endpoint, key and logs go, and cannot be brought back.";
-    if (!(await ask({ title: `Delete ${project.project}?`, action: "Delete for good", text, typed: project.project }))) return;
-    try {
-      let found = await call("DELETE", projectPath(project.project));
-      setReceipt(found);
-      while (!found.is_done && !isOver.current) {
-        await pause(1_000);
-        found = await call("GET", `v1/receipts/${encodeURIComponent(found.receipt_id)}`);
-        setReceipt(found);
-        if (found.failure?.message) throw Object.assign(new Error(found.failure.message), found.failure);
-      }
-    } catch (problem) {
-      setError(problem);
-    }
-  };
-  return html`<section class="card danger-zone" aria-label="Delete">
-    <h2>Delete this project</h2>
-    ${receipt
-      ? html`<${Receipt} receipt=${receipt} />`
-      : html`<p class="dim">Everything that belongs to it goes, and you get a receipt with counts.</p><button class="danger" onClick=${remove}>Delete project</button>`}
-    <${Problem} error=${error} onRetry=${error ? remove : null} /> ${dialog}
-  </section>`;
-}
-
-export function Receipt({ receipt }) {
-  return html`<div class="receipt" role="status">
-    ${receipt.is_done
-      ? html`<p><strong>Gone.</strong> ${when(receipt.finished_at)}, receipt <code>${receipt.receipt_id}</code></p>`
-      : html`<progress max="1" value=${receipt.progress} aria-label="Deletion"></progress><p>${receipt.message}</p>`}
-    <ul class="plain-list">${Object.entries(receipt.counts).map(([what, count]) => html`<li>${number(count)} ${what.replaceAll("_", " ")}</li>`)}</ul>
-    ${receipt.stays?.length > 0 && html`<p class="dim">What stays elsewhere: ${receipt.stays.join("; ")}.</p>`}
-    ${receipt.is_done && html`<a class="button" href="#/">All projects</a>`}
-  </div>`;
 }
