@@ -59,6 +59,7 @@ def test_a_spot_notice_puts_the_run_back_and_another_machine_goes_on(
     cloud.until_none_lives()
 
 
+@pytest.mark.soak
 def test_a_machine_that_is_taken_back_without_notice_is_replaced(
     cloud: Cloud, tmp_path: Path
 ) -> None:
