@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image, ImageFilter
+from PIL import Image
 
 _BORDER: Final = 0.5  # of the strongest; a line is drawn around what is above
 _LINE: Final = (255, 200, 0)
@@ -48,9 +48,17 @@ def _placed(
 
 def _outline(inside: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
     """`width` px on either side of the border."""
-    grown = shrunk = Image.fromarray(inside.astype(np.uint8) * 255)
-    for _ in range(width):  # a wide filter's time grows with the square of its window
-        grown = grown.filter(ImageFilter.MaxFilter(3))
-        shrunk = shrunk.filter(ImageFilter.MinFilter(3))
-    outline: NDArray[np.bool_] = np.asarray(grown) != np.asarray(shrunk)
+    outline: NDArray[np.bool_] = _grown(inside, width) & _grown(~inside, width)
     return outline
+
+
+def _grown(area: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
+    """With the `width` px around it; on bits, as Pillow's filters take ten times as long."""
+    for axis in (0, 1):
+        lines = np.moveaxis(area.copy(), axis, 0)
+        for _ in range(width):
+            before = lines.copy()
+            lines[1:] |= before[:-1]
+            lines[:-1] |= before[1:]
+        area = np.moveaxis(lines, 0, axis)
+    return area
