@@ -14,7 +14,7 @@ from models.checkpoints import LAST_CHECKPOINT, EpochResult, load_best
 from models.data import TrainingData
 from models.recipe import Recipe
 from models.torchlibs import torch
-from models.training import train
+from models.training import Trained, train
 from models.zoo import build
 from tests.models.pictures import write_digits
 
@@ -33,6 +33,20 @@ class Killed(Exception):
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
     return digits(tmp_path_factory.mktemp("digits"))
+
+
+@pytest.fixture(scope="module")
+def scratch(data: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """The recipe's whole training, never interrupted."""
+    return train(RECIPE, data, None, tmp_path_factory.mktemp("scratch"))
+
+
+@pytest.fixture
+def weights(scratch: Trained, tmp_path: Path) -> Path:
+    """Its blocks, to start from."""
+    path = tmp_path / "w.pth"
+    torch.save(load_best(scratch.best_checkpoint)[0].blocks.state_dict(), path)
+    return path
 
 
 def final_weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -154,35 +168,32 @@ def test_the_checkpoint_is_whole_whenever_it_is_announced(
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_the_solved_head_is_epoch_zero_and_may_win(data: TrainingData, tmp_path: Path) -> None:
-    first = train(RECIPE, data, None, tmp_path / "scratch")
-    blocks = load_best(first.best_checkpoint)[0].blocks.state_dict()
-    torch.save(blocks, tmp_path / "w.pth")
+def test_the_solved_head_is_epoch_zero_and_may_win(
+    data: TrainingData, weights: Path, tmp_path: Path
+) -> None:
     seen: list[EpochResult] = []
     recipe = replace(RECIPE, solve_head=True, unfrozen_blocks=1, epochs=1)
-    tuned = train(recipe, data, tmp_path / "w.pth", tmp_path / "tuned", on_epoch=seen.append)
+    tuned = train(recipe, data, weights, tmp_path / "tuned", on_epoch=seen.append)
     assert [result.epoch for result in seen] == [0, 1]
     assert seen[0].val_accuracy > 0.8
     assert tuned.val_loss <= seen[0].val_loss
-    alone = train(replace(recipe, epochs=0), data, tmp_path / "w.pth", tmp_path / "alone")
+    alone = train(replace(recipe, epochs=0), data, weights, tmp_path / "alone")
     assert (alone.best_epoch, alone.val_accuracy) == (0, seen[0].val_accuracy)
 
 
 def test_a_mixture_with_the_solved_head_may_win_and_survives_a_resume(
-    data: TrainingData, tmp_path: Path
+    data: TrainingData, weights: Path, tmp_path: Path
 ) -> None:
-    first = train(RECIPE, data, None, tmp_path / "scratch")
-    torch.save(load_best(first.best_checkpoint)[0].blocks.state_dict(), tmp_path / "w.pth")
     # Far too fast on purpose: the end is bad, and what lies halfway back is better.
     wild = replace(RECIPE, solve_head=True, epochs=1, learning_rate=0.05, seed=3)
     seen: list[EpochResult] = []
-    tuned = train(wild, data, tmp_path / "w.pth", tmp_path / "tuned", on_epoch=seen.append)
+    tuned = train(wild, data, weights, tmp_path / "tuned", on_epoch=seen.append)
     assert tuned.tuned_share < 1
     assert tuned.val_loss <= min(result.val_loss for result in seen)
     again = train(
         wild,
         data,
-        tmp_path / "w.pth",
+        weights,
         tmp_path / "again",
         resume_from=tmp_path / "tuned" / LAST_CHECKPOINT,
     )
@@ -237,7 +248,9 @@ train(ENDLESS, digits(folder / "digits"), None, folder / "run",
 ENDLESS = replace(RECIPE, epochs=10_000, patience=10_000)
 
 
-@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "sent", [pytest.param(signal.SIGTERM, marks=pytest.mark.soak), signal.SIGKILL]
+)
 def test_a_signal_leaves_a_checkpoint_to_go_on_from(
     data: TrainingData, tmp_path: Path, sent: signal.Signals
 ) -> None:
