@@ -239,21 +239,25 @@ def test_the_draft_and_the_trained_model_can_be_compared(trained: Any) -> None:
     assert all(one.name.endswith(".png") for one in (*difference.won, *difference.lost))
 
 
-def test_a_manifest_dropped_into_the_inbox_starts_the_same_pipeline(
+def test_a_dropped_manifest_starts_the_same_pipeline_and_cancelled_it_stays_so(
     stack: Any, digits: Any, tmp_path: Path
 ) -> None:
     with stack.client() as client:
-        folder = digits(tmp_path, 12)
-        pictures = client.read(folder)
+        pictures = client.read(digits(tmp_path, 30))
         client.create("dropped", list(pictures.classes))
         upload = client.upload("dropped", pictures)
         stack.session.client("s3").put_object(
             Bucket=data_bucket(stack),
             Key=f"users/me/dropped/inbox/{upload}/manifest.json",
-            Body=json.dumps({"recipe": "fast"}),
+            Body=json.dumps({"recipe": "accurate"}),
         )
         job = first_job(client, "dropped")
-        assert client.wait("dropped", job).state == "done"
+        wait_for_stage(client, "dropped", job, "train")
+        assert client.cancel("dropped", job).state == "cancelled"
+        time.sleep(8)
+        assert client.job("dropped", job).state == "cancelled"
+        # What was live stays so.
+        assert client.details("dropped")["endpoint"]
 
 
 def data_bucket(stack: Any) -> str:
@@ -283,17 +287,6 @@ def test_a_data_problem_ends_the_job_with_the_list_of_what_to_change(
     assert job["failure"]["fix"]
     assert "Traceback" not in str(job)
     assert stack.state.project(Project("me", "broken")).endpoint == ""
-
-
-def test_a_cancelled_job_stays_cancelled(stack: Any, digits: Any, tmp_path: Path) -> None:
-    with stack.client() as client:
-        job = client.submit(client.read(digits(tmp_path, 30)), "cancelled", recipe="accurate")
-        wait_for_stage(client, "cancelled", job.job_id, "train")
-        assert client.cancel("cancelled", job.job_id).state == "cancelled"
-        time.sleep(8)
-        assert client.job("cancelled", job.job_id).state == "cancelled"
-        # What was live stays so.
-        assert client.details("cancelled")["endpoint"]
 
 
 def wait_for_stage(client: Exemplar, project: str, job_id: str, stage: str) -> None:

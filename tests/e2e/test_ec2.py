@@ -11,11 +11,11 @@ from tests.e2e.machines import Machines, epochs_of, labels, messages, wait_for_e
 
 pytestmark = [
     pytest.mark.stack,
+    pytest.mark.soak,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 
 
-@pytest.mark.soak
 def test_a_training_runs_on_a_machine_of_its_own(
     stack: Any, machines: Machines, digits: Any, tmp_path: Path
 ) -> None:
@@ -63,7 +63,6 @@ def test_a_training_whose_machine_is_taken_back_goes_on_with_another(
     machines.until_none_lives()
 
 
-@pytest.mark.soak
 def test_cancelling_a_job_ends_its_machine(
     stack: Any, machines: Machines, digits: Any, tmp_path: Path
 ) -> None:

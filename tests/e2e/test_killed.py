@@ -18,8 +18,8 @@ def test_a_killed_training_goes_on_from_its_checkpoint(
     stack: Any, digits: Any, tmp_path: Path
 ) -> None:
     with stack.client() as client:
-        folder = digits(tmp_path, 40)
-        job = client.submit(client.read(folder), "killed")
+        recipe = {"preset": "fast", "epochs": 12, "patience": 12}
+        job = client.submit(client.read(digits(tmp_path, 20)), "killed", recipe=recipe)
         before = wait_for_epoch(client, "killed", job.job_id, 1)
         kill_training(stack)
         ended = client.wait("killed", job.job_id)
@@ -53,19 +53,17 @@ def kill_training(stack: Any) -> None:
 
 
 def test_a_killed_emulator_is_healed_and_the_endpoint_answers_again(
-    stack: Any, digits: Any, tmp_path: Path
+    stack: Any, trained: Any
 ) -> None:
-    with stack.client() as client:
-        folder = digits(tmp_path, 12)
-        client.train(folder, "healed", recipe="fast")
-        picture = next(folder.glob("digit 0/*.png"))
-        before = client.predict("healed", picture)
-        time.sleep(1.5)  # the emulator saves its state within a second
-        emulator = next(s for s in embedded.status(stack.home) if s.name == "emulator")
-        os.kill(emulator.pid, signal.SIGKILL)
-        links = embedded.up(stack.home, lambda _: None)
-        assert links == stack.links
-        after = client.predict("healed", picture)
+    client, _, folder = trained
+    picture = next(folder.glob("digit 0/*.png"))
+    before = client.predict("digits", picture)
+    time.sleep(1.5)  # the emulator saves its state within a second
+    emulator = next(s for s in embedded.status(stack.home) if s.name == "emulator")
+    os.kill(emulator.pid, signal.SIGKILL)
+    links = embedded.up(stack.home, lambda _: None)
+    assert links == stack.links
+    after = client.predict("digits", picture)
     assert (after["label"], after["model_version"]) == (before["label"], before["model_version"])
     assert [s.is_running for s in embedded.status(stack.home)] == [True] * 5
 

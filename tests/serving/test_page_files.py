@@ -8,7 +8,7 @@ import pytest
 WEB = Path(__file__).resolve().parents[2] / "serving" / "web"
 OWN = sorted(path for path in WEB.rglob("*.js") if "vendor" not in path.parts)
 IMPORTS = re.compile(
-    r"""^(?:import|export)\b[^;"']*["']([^"']+)["']|new URL\(["'](\./[^"']+)["']""", re.MULTILINE
+    r"""^(?:import|export)\b[^;"'()=]*["']([^"']+)["']|new URL\(["'](\./[^"']+)["']""", re.MULTILINE
 )
 MARKUP = ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(")
 
