@@ -25,7 +25,9 @@ export function ClassCard({ name, index, project, count, uploads, queue, collect
   const needed = project.limits.min_per_class;
   const least = Math.max(0, needed - seen);
   const remove = async () => {
-    if (count && !(await ask({ title: `Remove “${name}”?`, action: "Remove class", text: `Its ${many(count, "picture")} will no longer be learnt from.` }))) return;
+    // Also what the server has not counted yet is worth a question.
+    const held = Math.max(count, local.length);
+    if (held && !(await ask({ title: `Remove “${name}”?`, action: "Remove class", text: `Its ${many(held, "picture")} will no longer be learnt from.` }))) return;
     if (await edit({ drop_class: name })) uploads.forget((item) => item.className === name);
   };
   const takeOut = async (file) => {
