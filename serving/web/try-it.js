@@ -30,7 +30,10 @@ function useAnswer(project) {
       try {
         const answer = await call("POST", projectPath(project.project, "predict"), question, { patient: false });
         if (mine === asked.current) {
-          setFound({ ...answer, ...told, question });
+          setFound((before) => {
+            if (before?.url && before.url !== told.url) URL.revokeObjectURL(before.url);
+            return { ...answer, ...told, question };
+          });
           setError(null);
         }
       } catch (problem) {

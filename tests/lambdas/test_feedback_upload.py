@@ -151,7 +151,8 @@ def test_a_trained_list_outlasts_the_inbox(started: list[str]) -> None:
 
 def test_texts_come_as_one_more_table(started: list[str]) -> None:
     project = Project("ann", "more-texts")
-    announce_table(project, b"text,label\nhello,ham\nwin,spam\n")
+    rows = "".join(f"hello {n},ham\nwin {n},spam\n" for n in range(100))
+    announce_table(project, f"text,label\n{rows}win,spam\n".encode())
     end(project, start(project, upload="t1"))
     give(project, "win", "ham")
     answer = start(project, upload="t1")
