@@ -27,7 +27,8 @@ from deployments.local import embedded
 from deployments.local.embedded import Links
 
 _WAIT_MS = 600_000
-_LONGEST = """() => {
+# Run in the page: `window.longest` is then the longest time between two frames, in ms.
+WATCH_FRAMES = """() => {
   window.longest = 0;
   let last = performance.now();
   const step = (now) => {
@@ -165,7 +166,7 @@ def photographs(browser: Browser, links: Links, scratch: Path, count: int) -> di
         way = Way(page)
         create(way, "photographs")
         expect(page.get_by_role("article")).to_have_count(2)
-        page.evaluate(_LONGEST)
+        page.evaluate(WATCH_FRAMES)
         begun = time.perf_counter()
         page.locator(".bulk input[webkitdirectory]").set_input_files(folder)
         for name in ("class 0", "class 1"):

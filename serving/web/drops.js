@@ -56,7 +56,7 @@ async function unpacked(files) {
 
 function unzipped(file) {
   return new Promise((resolve) => {
-    const worker = new Worker(new URL("./work/zip.js", import.meta.url), { type: "module" });
+    const worker = new Worker(new URL("./workers/zip.js", import.meta.url), { type: "module" });
     const files = [];
     worker.onmessage = ({ data }) => {
       if (!data.done) return files.push(data);

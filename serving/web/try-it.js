@@ -147,7 +147,7 @@ function FromUrl({ ask }) {
 // Made smaller by a worker, as examples are.
 function made(file) {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL("./work/picture.js", import.meta.url), { type: "module" });
+    const worker = new Worker(new URL("./workers/picture.js", import.meta.url), { type: "module" });
     const end = () => worker.terminate();
     worker.onmessage = ({ data }) => {
       end();

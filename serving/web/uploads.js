@@ -141,7 +141,7 @@ class Uploads extends EventTarget {
   }
 
   hire() {
-    const worker = new Worker(new URL("./work/picture.js", import.meta.url), { type: "module" });
+    const worker = new Worker(new URL("./workers/picture.js", import.meta.url), { type: "module" });
     this.workers.push(worker);
     return worker;
   }

@@ -82,8 +82,8 @@ def test_nobody_notices_and_a_rerun_finishes_when_it_is_killed_as_the(
     assert versions == sorted(versions, key=[before, after].index)  # never back again
 
 
-# They come by the clock, so a slow run makes one more of them than a quick one.
-LEASE_RENEWALS = 1
+# One run may make a call less than the one that was measured: then there is nothing to die at.
+MOST_UNREACHED = 2  # of all deaths
 
 
 def unsettle(scene: Scene) -> None:
@@ -124,7 +124,7 @@ def test_killed_at_every_call_that_changes_something(theatre: Theatre, is_first:
             assert theatre.processes.run(promotion).status == 0, death
             one.assert_consistent(promotion.model_version)
     print(f"\nkilled before and after each of {len(calls)} calls: {calls}, {unreached} unreached")
-    assert unreached <= 2 * LEASE_RENEWALS
+    assert unreached <= MOST_UNREACHED
 
 
 def _released(theatre: Theatre, scene: Scene, models: int) -> list[str]:

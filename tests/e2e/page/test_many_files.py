@@ -9,22 +9,11 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from benchmarks.page import WATCH_FRAMES
 from tests.e2e.page.conftest import Visit, create
 
 COUNT = 1_000
 LONGEST_STOP_MS = 1_000  # that the page may stand still: a frozen one does for many seconds
-
-# The longest time between two frames from now on.
-WATCH = """() => {
-  window.longest = 0;
-  let last = performance.now();
-  const step = (now) => {
-    window.longest = Math.max(window.longest, now - last);
-    last = now;
-    requestAnimationFrame(step);
-  };
-  requestAnimationFrame(step);
-}"""
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +35,7 @@ def thousand(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_thousand_pictures_do_not_freeze_the_page(visit: Visit, thousand: Path) -> None:
     page = visit().open()
     create(page, "many")
-    page.evaluate(WATCH)
+    page.evaluate(WATCH_FRAMES)
     page.locator(".bulk input[webkitdirectory]").set_input_files(thousand)
     expect(page.locator("div.sending")).to_contain_text("of 1,000")
     # It answers meanwhile: another part opens, and the upload goes on behind it.
